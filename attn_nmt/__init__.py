@@ -1,0 +1,25 @@
+"""Spatial attention mechanisms for machine translation, as a fairseq ``--user-dir``.
+
+The map, from mathematics to command line:
+
+- ``terms``: the four attention terms and their bits
+- ``functional``: energies, relative positions and masks as pure functions of tensors
+- ``modules``: ``RelativeMultiheadAttention``, with its cache for decoding
+- ``models``: encoder, decoder and ``--arch`` names; every flag in ``models.config``
+- ``config``: YAML files for ``fairseq-hydra-train``
+- ``checkpoints``: loading without letting a file run code
+- ``data_card``: what a prepared corpus was made of
+- ``evaluation``: translating with a checkpoint, and the labelled scores
+- ``command_line``: how commands refuse bad input
+- ``doctor``: ``python -m attn_nmt doctor``
+
+``terms``, ``functional`` and ``modules`` need PyTorch only. fairseq imports ``models`` by itself
+when it is given this folder as ``--user-dir``.
+"""
+
+from attn_nmt import checkpoints
+from attn_nmt.version import __version__
+
+__all__ = ["__version__"]
+
+checkpoints.allow_fairseq_classes()

@@ -1,0 +1,37 @@
+"""What every command of the package does with bad input: one sentence, a non-zero exit."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+
+class UsageError(Exception):
+    """Input that breaks a rule; the message is one sentence naming the flag or file and the rule."""
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """Run ``main`` and leave the process: 0, 1 after one line of error, or 130 when interrupted.
+
+    SIGTERM unwinds the stack like an interrupt, so that unfinished files are cleaned up.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        main()
+    except UsageError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        # A full disk, a folder that may not be written, a file that is not there.
+        place = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"error: {place}{error.strerror or error}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,70 @@
+"""The data card: what a prepared corpus was made of, kept beside it as ``data_card.json``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from attn_nmt.command_line import UsageError
+
+FILE_NAME = "data_card.json"
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """How a corpus was prepared, and what it holds."""
+
+    corpus: str
+    source_lang: str
+    target_lang: str
+    subword: str
+    """``subword-nmt`` over Moses tokens, or ``sentencepiece`` over raw text."""
+    options: dict[str, Any]
+    lines: dict[str, int]
+    """Sentence pairs of each split: train, valid, test."""
+    dropped: dict[str, int]
+    """Training pairs left out, by reason."""
+    vocabulary_size: int
+    """Symbols of the joined dictionary, fairseq's four special ones and its padding included."""
+    tools: dict[str, str]
+    """Version of each tool that had a hand in the files."""
+    files: dict[str, str]
+    """SHA-256 of each file, by its path below the folder of the card."""
+
+    def write(self, folder: Path) -> None:
+        """Write ``data_card.json`` into ``folder``."""
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        (folder / FILE_NAME).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> DataCard:
+        """Read the card of a prepared corpus.
+
+        Raises:
+            UsageError: if there is none, or it is not a card.
+        """
+        path = folder / FILE_NAME
+        if not path.is_file():
+            raise UsageError(
+                f"{path} must exist, since it says how the data was prepared, but is missing; "
+                "prepare the data with a script of data_prep/."
+            )
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{field.name: values[field.name] for field in fields(cls)})
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{path} must be a data card, but is not one: {error!r}.") from error
+
+    @staticmethod
+    def raw_file(folder: Path, split: str, lang: str) -> Path:
+        """Return where the untokenised text of a split lies, one sentence a line."""
+        return folder / "raw" / f"{split}.{lang}"
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,75 @@
+"""``evaluate.sh CHECKPOINT_OR_DIR DATA_BIN [fairseq-generate flags]``: translate and score."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from argparse import ArgumentParser
+from pathlib import Path
+
+from attn_nmt.command_line import UsageError, run
+from attn_nmt.data_card import DataCard
+from attn_nmt.evaluation.hypotheses import detokenize, read_hypotheses
+from attn_nmt.evaluation.scores import score
+from attn_nmt.evaluation.translate import find_checkpoint, generate
+
+
+def main() -> None:
+    """Print one labelled line a score, and last the JSON object.
+
+    What was found stays beside the checkpoint, in ``evaluation-SPLIT/``: fairseq-generate's
+    output, the hypotheses as plain text, and ``scores.json``.
+    """
+    parser = ArgumentParser(
+        prog="evaluate.sh", description="Translate a split and score it.", allow_abbrev=False
+    )
+    parser.add_argument("checkpoint", metavar="CHECKPOINT_OR_DIR", type=Path)
+    parser.add_argument("data_bin", metavar="DATA_BIN", type=Path)
+    parser.add_argument("--gen-subset", metavar="SPLIT", default="test", help="test or valid")
+    chosen, flags = parser.parse_known_args()
+    if not chosen.data_bin.is_dir():
+        raise UsageError(f"DATA_BIN must be a folder, but {chosen.data_bin} is none.")
+    checkpoint, corpus = find_checkpoint(chosen.checkpoint), chosen.data_bin.resolve().parent
+    card = DataCard.read(corpus)
+    if chosen.gen_subset not in card.lines:
+        raise UsageError(
+            f"--gen-subset must be one of {', '.join(card.lines)}, but is {chosen.gen_subset!r}."
+        )
+    # Beside the checkpoint, so that the finished folder takes its name in one step.
+    with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=".evaluation-") as scratch:
+        _evaluate(checkpoint, chosen.data_bin, card, chosen.gen_subset, Path(scratch), flags)
+        _replace(Path(scratch), checkpoint.parent / f"evaluation-{chosen.gen_subset}")
+
+
+def _evaluate(
+    checkpoint: Path, data_bin: Path, card: DataCard, split: str, folder: Path, flags: list[str]
+) -> None:
+    reference = DataCard.raw_file(data_bin.resolve().parent, split, card.target_lang)
+    references = reference.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    if len(references) != card.lines[split]:
+        raise UsageError(
+            f"{reference} must have {card.lines[split]} lines as the data card says, "
+            f"but has {len(references)}."
+        )
+    output = generate(checkpoint, data_bin, card, split, folder, flags)
+    hypotheses = read_hypotheses(output, sentences=len(references))
+    if card.subword == "subword-nmt":
+        hypotheses = detokenize(hypotheses, card.target_lang)
+    text = "".join(line + "\n" for line in hypotheses)
+    (folder / f"hypotheses.{card.target_lang}").write_text(text, encoding="utf-8")
+    scores = score(hypotheses, references, card.target_lang)
+    line = json.dumps(scores.as_dict())
+    (folder / "scores.json").write_text(line + "\n", encoding="utf-8")
+    print(scores.labelled(), line, sep="\n")
+
+
+def _replace(finished: Path, target: Path) -> None:
+    """Put the finished files where an earlier evaluation's were."""
+    target.mkdir(exist_ok=True)
+    for file in finished.iterdir():
+        shutil.move(file, target / file.name)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,97 @@
+"""The labelled scores: each says what it was computed on, and with which settings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+
+from sacrebleu.metrics import BLEU, CHRF
+from sacremoses import MosesTokenizer
+
+from attn_nmt.command_line import UsageError
+
+_HYPHEN = re.compile(r"(\S)-(\S)")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one system on one test set, in percent."""
+
+    bleu: float
+    """sacreBLEU of plain text against the raw reference: the one to compare with others."""
+    bleu_signature: str
+    bleu_tokenized: float
+    """BLEU of Moses tokens, as most papers before 2018 report it."""
+    bleu_compound_split: float
+    """The same with ``a-b`` counted as three tokens, as in Vaswani et al. (2017); higher."""
+    chrf: float
+    chrf_signature: str
+    sentences: int
+
+    def labelled(self) -> str:
+        """Return one line a score."""
+        return (
+            f"BLEU = {self.bleu:.2f} {self.bleu_signature}\n"
+            f"BLEU, tokenised = {self.bleu_tokenized:.2f}\n"
+            f"BLEU, tokenised and compound-split = {self.bleu_compound_split:.2f}\n"
+            f"chrF = {self.chrf:.2f} {self.chrf_signature}"
+        )
+
+    def as_dict(self) -> dict[str, float | str | int]:
+        """Return the fields, ready for JSON."""
+        return asdict(self)
+
+
+def score(hypotheses: list[str], references: list[str], lang: str) -> Scores:
+    """Score plain-text hypotheses against the raw references, one a sentence.
+
+    Raises:
+        UsageError: if there are more of one than of the other.
+    """
+    if len(hypotheses) != len(references):
+        raise UsageError(
+            f"There must be one hypothesis for each of the {len(references)} references, "
+            f"but there are {len(hypotheses)}."
+        )
+    bleu, chrf = BLEU(), CHRF()
+    plain = bleu.corpus_score(hypotheses, [references])
+    characters = chrf.corpus_score(hypotheses, [references])
+    tokens, reference_tokens = _tokenize(hypotheses, lang), _tokenize(references, lang)
+    return Scores(
+        bleu=round(plain.score, 2),
+        bleu_signature=str(bleu.get_signature()),
+        bleu_tokenized=_token_bleu(tokens, reference_tokens),
+        bleu_compound_split=_token_bleu(_split_all(tokens), _split_all(reference_tokens)),
+        chrf=round(characters.score, 2),
+        chrf_signature=str(chrf.get_signature()),
+        sentences=len(references),
+    )
+
+
+def split_compounds(line: str) -> str:
+    """Split ``a-b`` into three tokens, as tensor2tensor's get_ende_bleu.sh does.
+
+    Raises:
+        UsageError: if hyphens were split by the tokeniser already; the score would be inflated.
+    """
+    if "@-@" in line.split():
+        raise UsageError(
+            "Compound splitting must start from whole hyphens, but the text holds the token @-@, "
+            "made by aggressive hyphen splitting."
+        )
+    return _HYPHEN.sub(r"\1 ##AT##-##AT## \2", line)
+
+
+def _split_all(lines: list[str]) -> list[str]:
+    return [split_compounds(line) for line in lines]
+
+
+def _tokenize(lines: list[str], lang: str) -> list[str]:
+    tokenizer = MosesTokenizer(lang)
+    return [tokenizer.tokenize(line, return_str=True, escape=False) for line in lines]
+
+
+def _token_bleu(hypotheses: list[str], references: list[str]) -> float:
+    # force: sacreBLEU warns about tokenised input, which is what this score is about.
+    metric = BLEU(tokenize="none", force=True)
+    return round(metric.corpus_score(hypotheses, [references]).score, 2)

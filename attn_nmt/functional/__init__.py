@@ -1,0 +1,9 @@
+"""Pure tensor functions behind the modules; nothing here holds parameters or knows of fairseq.
+
+Shape letters, used throughout the package: B batch, H heads, D width of a head, C channels (H * D),
+Lq queries, Lk keys, N = Lq + Lk - 1 distances, S source length, T target length, V vocabulary.
+
+- ``energies``: the four terms of Equation 2, one function each
+- ``relative_position``: the sinusoid R_d of a signed distance, and the relative shift
+- ``masking``: which keys a query may see
+"""

@@ -1,0 +1,14 @@
+"""The models as fairseq sees them; fairseq imports the files of this folder by itself.
+
+- ``config``: every flag, with its rule
+- ``layers``: one encoder layer, one decoder layer
+- ``attn_transformer``: encoder, decoder and model
+- ``architectures``: the names for ``--arch``
+"""
+
+from attn_nmt import checkpoints
+from attn_nmt.models import architectures, attn_transformer
+
+__all__ = ["architectures", "attn_transformer"]
+
+checkpoints.explain_refusals()

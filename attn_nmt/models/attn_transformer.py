@@ -1,0 +1,150 @@
+"""The translation model: fairseq's Transformer with relative attention in place of positions."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+import torch
+from fairseq.dataclass.utils import gen_parser_from_dataclass
+from fairseq.distributed import fsdp_wrap
+from fairseq.models import register_model
+from fairseq.models.transformer import (
+    TransformerConfig,
+    TransformerDecoderBase,
+    TransformerEncoderBase,
+    TransformerModelBase,
+)
+from fairseq.modules.checkpoint_activations import checkpoint_wrapper
+from fairseq.utils import convert_padding_direction
+from torch import Tensor, nn
+
+from attn_nmt.models.config import AttnTransformerConfig
+from attn_nmt.models.layers import DecoderLayer, EncoderLayer
+
+EncoderOut = dict[str, list[Tensor]]
+
+
+class AttnEncoder(TransformerEncoderBase):
+    """Source tokens (B, S) -> memory (S, B, C), padding on the right whatever side it came on.
+
+    fairseq pads the source on the left by default. Encoder-decoder attention counts positions from
+    the start of the sentence, so a translation would otherwise depend on its neighbours' lengths.
+    """
+
+    def build_encoder_layer(self, cfg: TransformerConfig) -> nn.Module:
+        return _wrap(EncoderLayer(cfg), cfg)
+
+    def forward(
+        self,
+        src_tokens: Tensor,
+        src_lengths: Tensor | None = None,
+        return_all_hiddens: bool = False,
+    ) -> EncoderOut:
+        """Encode a batch; see :class:`fairseq.models.transformer.TransformerEncoderBase`.
+
+        Shape:
+            - src_tokens: (B, S), padded with the dictionary's pad on one side, either one
+            - encoder_out: (S, B, C), encoder_padding_mask: (B, S), both with padding on the right
+        """
+        aligned = convert_padding_direction(src_tokens, self.padding_idx, left_to_right=True)
+        encoder_out: EncoderOut = super().forward(aligned, src_lengths, return_all_hiddens)
+        if aligned is not src_tokens:
+            # The decoder returns its weights in the caller's layout.
+            encoder_out["src_tokens"] = [src_tokens]
+        return encoder_out
+
+
+class AttnDecoder(TransformerDecoderBase):
+    """Target tokens (B, T) and memory -> logits (B, T, V)."""
+
+    def build_decoder_layer(
+        self, cfg: TransformerConfig, no_encoder_attn: bool = False
+    ) -> nn.Module:
+        return _wrap(DecoderLayer(cfg), cfg)
+
+    def buffered_future_mask(self, tensor: Tensor) -> None:
+        """No mask to build: the attention modules are causal themselves."""
+
+    def extract_features(
+        self,
+        prev_output_tokens: Tensor,
+        encoder_out: EncoderOut,
+        incremental_state: Any = None,
+        full_context_alignment: bool = False,
+        alignment_layer: int | None = None,
+        alignment_heads: int | None = None,
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Return features (B, T, C), and under "attn" the weights (B, T, S) over ``src_tokens``."""
+        if full_context_alignment:
+            raise ValueError(
+                "--full-context-alignment must be off, since these decoders are always causal, "
+                "but is True instead."
+            )
+        x, extra = super().extract_features(
+            prev_output_tokens,
+            encoder_out,
+            incremental_state,
+            alignment_layer=alignment_layer,
+            alignment_heads=alignment_heads,
+        )
+        if encoder_out["src_tokens"]:
+            is_pad = encoder_out["src_tokens"][0].eq(self.padding_idx)
+            extra["attn"] = [_pad_left(weights, is_pad) for weights in extra["attn"]]
+        return x, extra
+
+
+@register_model("attn_transformer", dataclass=AttnTransformerConfig)
+class AttnTransformerModel(TransformerModelBase):
+    """Encoder and decoder with relative attention; no absolute positions anywhere."""
+
+    @classmethod
+    def add_args(cls, parser: ArgumentParser) -> None:
+        """Offer the fields of the dataclass as flags; the architecture fills in what is left."""
+        gen_parser_from_dataclass(parser, AttnTransformerConfig(), delete_default=True)
+
+    @classmethod
+    def build_model(cls, cfg: Any, task: Any) -> AttnTransformerModel:
+        """Build from a fairseq configuration.
+
+        Raises:
+            ValueError: if a flag breaks its rule; nothing is built then.
+        """
+        config = AttnTransformerConfig.from_mapping(cfg)
+        if getattr(task.cfg, "left_pad_target", False):
+            raise ValueError(
+                "--left-pad-target must be False, since the decoder counts target positions "
+                "from the left, but is True instead."
+            )
+        model: AttnTransformerModel = super().build_model(config.to_transformer_config(), task)
+        return model
+
+    @classmethod
+    def build_encoder(cls, cfg: TransformerConfig, src_dict: Any, embed_tokens: Any) -> AttnEncoder:
+        return AttnEncoder(cfg, src_dict, embed_tokens)
+
+    @classmethod
+    def build_decoder(cls, cfg: TransformerConfig, tgt_dict: Any, embed_tokens: Any) -> AttnDecoder:
+        return AttnDecoder(cfg, tgt_dict, embed_tokens)
+
+
+def _wrap(layer: nn.Module, cfg: TransformerConfig) -> nn.Module:
+    """Apply --checkpoint-activations, and FSDP where fairseq has it switched on."""
+    if cfg.checkpoint_activations:
+        layer = checkpoint_wrapper(layer)
+        return fsdp_wrap(layer, min_num_params=0)
+    return fsdp_wrap(layer, min_num_params=cfg.min_params_to_wrap)
+
+
+def _pad_left(weights: Tensor | None, is_pad: Tensor) -> Tensor | None:
+    """Move the columns of ``weights`` (B, T, S) to where a left-padded source has its tokens.
+
+    Shape:
+        - is_pad: (B, S), True = padding, on the left
+    """
+    if weights is None:
+        return None
+    columns = torch.arange(is_pad.size(1), device=is_pad.device)
+    # (S) - (B, 1) = (B, S)
+    source = (columns - is_pad.sum(1, keepdim=True)).remainder(is_pad.size(1))
+    return weights.gather(2, source.unsqueeze(1).expand_as(weights))

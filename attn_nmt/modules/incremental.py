@@ -1,0 +1,56 @@
+"""What a module remembers between decoding steps, in fairseq's ``incremental_state``."""
+
+from __future__ import annotations
+
+import itertools
+
+from torch import Tensor, nn
+
+State = dict[str, Tensor | None]
+IncrementalState = dict[str, State]
+
+_serial = itertools.count()
+
+
+class IncrementalModule(nn.Module):
+    """A module with a cache of its own; fairseq's decoder finds and reorders it by method name.
+
+    Every tensor in the cache has the batch as its first axis, except those named in
+    ``SHARED_STATE``, which belong to the whole batch and are never reordered.
+    """
+
+    SHARED_STATE: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        # The dictionary is shared by all modules of a decoder, so each needs a name of its own.
+        self._state_name = f"{type(self).__name__}.{next(_serial)}"
+
+    def _load_state(self, incremental_state: IncrementalState | None) -> State:
+        if incremental_state is None:
+            return {}
+        return incremental_state.get(self._state_name, {})
+
+    def _save_state(self, incremental_state: IncrementalState | None, state: State) -> None:
+        if incremental_state is not None:
+            incremental_state[self._state_name] = state
+
+    def reorder_incremental_state(
+        self, incremental_state: IncrementalState, new_order: Tensor
+    ) -> IncrementalState:
+        """Follow the beam search: row b of the cache becomes row ``new_order[b]``.
+
+        Rows may be repeated and dropped.
+        """
+        state = self._load_state(incremental_state)
+        if state:
+            self._save_state(
+                incremental_state,
+                {
+                    name: tensor
+                    if tensor is None or name in self.SHARED_STATE
+                    else tensor.index_select(0, new_order)
+                    for name, tensor in state.items()
+                },
+            )
+        return incremental_state

@@ -1,0 +1,51 @@
+"""The four attention terms of Equation 8 and their order: the one file that knows which bit is which.
+
+A setting is written as four bits, as in the paper's beta_1..4: ``1111`` is full Transformer-XL
+attention, ``0010`` looks at key content only, ``0000`` is uniform over the allowed keys.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import astuple, dataclass
+
+
+@dataclass(frozen=True)
+class AttentionTerms:
+    """Which of the four energies are summed; the fields stand in the order of the bits."""
+
+    query_key: bool = True
+    query_position: bool = True
+    key_only: bool = True
+    position_only: bool = True
+
+    @classmethod
+    def parse(cls, bits: str) -> AttentionTerms:
+        """Read ``bits`` such as ``"0110"``.
+
+        Raises:
+            ValueError: if ``bits`` is not exactly four characters, each ``0`` or ``1``.
+        """
+        if not re.fullmatch("[01]{4}", bits):
+            raise ValueError(
+                f"`terms` must be four bits, each 0 or 1, such as '1111', but is {bits!r} instead."
+            )
+        return cls(*(bit == "1" for bit in bits))
+
+    def __str__(self) -> str:
+        return "".join("1" if enabled else "0" for enabled in astuple(self))
+
+    @property
+    def uses_query(self) -> bool:
+        """True if an energy depends on the content of the query, so that it must be projected."""
+        return self.query_key or self.query_position
+
+    @property
+    def uses_key(self) -> bool:
+        """True if an energy depends on the content of the key."""
+        return self.query_key or self.key_only
+
+    @property
+    def uses_position(self) -> bool:
+        """True if an energy depends on the distance from query to key."""
+        return self.query_position or self.position_only

@@ -1,0 +1,65 @@
+"""Parallel text: strict UTF-8, NFC, one sentence a line, as many lines on one side as the other."""
+
+from __future__ import annotations
+
+import gzip
+import unicodedata
+import zlib
+from pathlib import Path
+
+from attn_nmt.command_line import UsageError
+
+Pairs = list[tuple[str, str]]
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read a text file, gzipped if its name ends in ``.gz``; lines end at LF or CR LF only.
+
+    Raises:
+        UsageError: if the file is missing, empty, truncated, or not UTF-8.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path} must be a file, but is missing.")
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UsageError(f"{path} must be a whole gzip file, but is damaged: {error}.") from error
+    if not data.strip():
+        raise UsageError(f"{path} must hold one sentence a line, but is empty.")
+    # Not str.splitlines: U+2028 and its like may stand inside a sentence.
+    lines = data.removesuffix(b"\n").split(b"\n")
+    return [_decode(line, path, number) for number, line in enumerate(lines, 1)]
+
+
+def _decode(line: bytes, path: Path, number: int) -> str:
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path} must be UTF-8, but line {number} holds the byte "
+            f"0x{line[error.start]:02x} at column {error.start + 1}."
+        ) from error
+    # Any run of white space becomes one blank, as every tokeniser below would have it.
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def read_pairs(source: Path, target: Path, *, expected: int | None = None) -> Pairs:
+    """Read both sides of a split.
+
+    Raises:
+        UsageError: if the sides differ in length, or either differs from ``expected``.
+    """
+    sources, targets = read_lines(source), read_lines(target)
+    if len(sources) != len(targets):
+        raise UsageError(
+            f"{source} and {target} must have as many lines as each other, "
+            f"but have {len(sources)} and {len(targets)}."
+        )
+    if expected is not None and len(sources) != expected:
+        raise UsageError(f"{source} must have {expected} lines, but has {len(sources)}.")
+    return list(zip(sources, targets, strict=True))
+
+
+def without_blank(pairs: Pairs) -> Pairs:
+    """Leave out the pairs that have nothing on one side."""
+    return [pair for pair in pairs if all(pair)]

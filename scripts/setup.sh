@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Set up .venv with PyTorch, fairseq and this package. Run again, it takes a second.
+#
+#   bash scripts/setup.sh
+#
+# PYTHON=...      the interpreter to build on (python3)
+# TORCH_SPEC=...  what to give pip for PyTorch, such as "torch==2.12.0"; without it, the PyTorch
+#                 of that interpreter is used if it has one, else one that fits the machine
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly FAIRSEQ=fairseq-fixed==0.12.3.1
+readonly TORCH_CPU=torch==2.13.0
+readonly TORCH_CUDA='torch>=2.11,<2.14'
+readonly TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
+readonly EXTRAS=fairseq,data,study,dev
+
+say() { echo "setup: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+python=${PYTHON:-python3}
+command -v "$python" >/dev/null || die "Python 3.11 or newer is needed, but $python is not on the PATH."
+version=$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+  die "Python 3.11 or newer is needed, but $python is $version; set PYTHON to a newer one."
+
+# What was set up, so that a second run can tell that nothing has changed.
+wanted=$({ cat setup.cfg scripts/setup.sh; pwd; echo "$version ${TORCH_SPEC:-}"; } | cksum)
+stamp=.venv/.set-up
+if [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; then
+  say "nothing to do, .venv is up to date."
+  exit 0
+fi
+
+has_module() { "$1" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$2') is None)"; }
+
+# Run pip with its output in the log; on failure one sentence, and the log stays.
+install() {
+  local what=$1 how_long=$2 start=$SECONDS
+  shift 2
+  say "installing $what ($how_long)"
+  .venv/bin/python -m pip install --disable-pip-version-check "$@" >>"$log" 2>&1 ||
+    die "installing $what failed: $(grep -E '^ *(ERROR|error)' "$log" | tail -n 1 | cut -c1-300) The whole log is in $log."
+  say "installed $what in $((SECONDS - start)) s"
+}
+
+install_torch() {
+  if [[ -n ${TORCH_SPEC:-} ]]; then
+    # Unquoted: it may hold an option and its value.
+    # shellcheck disable=SC2086
+    install "PyTorch as TORCH_SPEC says" "minutes" $TORCH_SPEC
+  elif has_module .venv/bin/python torch; then
+    say "using the PyTorch that is there"
+  elif command -v nvidia-smi >/dev/null; then
+    install "PyTorch for CUDA" "several GB, minutes" "$TORCH_CUDA"
+  elif "$python" -c "import urllib.request as u; u.urlopen('$TORCH_CPU_INDEX/torch/', timeout=5)" 2>/dev/null; then
+    install "PyTorch for CPUs" "about 200 MB" "$TORCH_CPU" --index-url "$TORCH_CPU_INDEX" --extra-index-url https://pypi.org/simple
+  else
+    install "PyTorch" "about 200 MB, or some GB where only the CUDA build can be had" "$TORCH_CPU"
+  fi
+}
+
+check_compiler() {
+  command -v c++ >/dev/null || command -v g++ >/dev/null ||
+    die "a C++ compiler is needed to build fairseq, but neither c++ nor g++ is on the PATH."
+  local headers
+  headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+  [[ -f $headers/Python.h ]] ||
+    die "Python's headers are needed to build fairseq, but $headers/Python.h is missing; install python3-dev."
+}
+
+main() {
+  [[ -x .venv/bin/python ]] && has_module .venv/bin/python fairseq || check_compiler
+  local shared=()
+  if [[ -z ${TORCH_SPEC:-} ]] && has_module "$python" torch; then
+    shared=(--system-site-packages)
+  fi
+  "$python" -m venv "${shared[@]}" .venv || die "making .venv failed; on Debian, install python3-venv."
+  log=.venv/set-up.log
+  : >"$log"
+  install_torch
+  install "build tools" "seconds" numpy cython setuptools wheel
+  # No build isolation, or its build pulls a CUDA PyTorch; no dependencies, or it pulls torchaudio.
+  # What it really needs is the extra "fairseq" of setup.cfg.
+  install "fairseq" "compiles for 1 to 3 minutes the first time" --no-build-isolation --no-deps "$FAIRSEQ"
+  install "attn_nmt and its tools" "under a minute" --no-build-isolation --editable ".[$EXTRAS]"
+  .venv/bin/python -m attn_nmt doctor >&2 || die "the installed packages do not fit together; see above."
+  echo "$wanted" >"$stamp"
+  say "done in $SECONDS s; \"source .venv/bin/activate\" gives you the fairseq commands."
+}
+
+main
