@@ -10,7 +10,7 @@ from typing import NoReturn
 
 
 class UsageError(Exception):
-    """Input that breaks a rule; the message is one sentence naming the flag or file and the rule."""
+    """Input that breaks a rule; the message is one sentence with the flag or file and the rule."""
 
 
 def run(main: Callable[[], None]) -> NoReturn:

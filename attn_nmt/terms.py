@@ -1,4 +1,4 @@
-"""The four attention terms of Equation 8 and their order: the one file that knows which bit is which.
+"""The four attention terms of Equation 8: the one file that knows which bit is which.
 
 A setting is written as four bits, as in the paper's beta_1..4: ``1111`` is full Transformer-XL
 attention, ``0010`` looks at key content only, ``0000`` is uniform over the allowed keys.

@@ -48,7 +48,10 @@ def _download(url: str, path: Path) -> Path:
 
 def _copy(response: HTTPResponse, path: Path) -> int:
     size = int(response.headers.get("Content-Length", 0)) or None
-    with path.open("wb") as file, tqdm(total=size, unit="B", unit_scale=True, desc=path.name) as bar:
+    with (
+        path.open("wb") as file,
+        tqdm(total=size, unit="B", unit_scale=True, desc=path.name) as bar,
+    ):
         while block := response.read(1 << 16):
             bar.update(file.write(block))
         return file.tell()

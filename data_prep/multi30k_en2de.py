@@ -35,7 +35,9 @@ def load(folder: Path, *, mirror: str | None) -> Corpus:
 def main() -> None:
     """Read the command line and prepare the corpus."""
     flags = options.parser("prepare_multi30k_en2de.sh", "Prepare Multi30k.", bpe_merges=8000)
-    flags.add_argument("--mirror", metavar="DIR_OR_URL", help="where to take the six .gz files from")
+    flags.add_argument(
+        "--mirror", metavar="DIR_OR_URL", help="where to take the six .gz files from"
+    )
     chosen = flags.parse_args()
     options.check_mirror(chosen)
     prepare("multi30k", partial(load, mirror=chosen.mirror), chosen)

@@ -76,8 +76,8 @@ def _learn_bpe(texts: list[Path], codes: Path, merges: int) -> None:
 
 def _bpe_encoder(codes: Path) -> LineFunction:
     with codes.open(encoding="utf-8") as file:
-        bpe = BPE(file)
-    return bpe.process_line
+        encode: LineFunction = BPE(file).process_line
+    return encode
 
 
 def _sentencepiece_encoder(model: Path) -> LineFunction:

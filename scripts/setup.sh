@@ -70,7 +70,7 @@ check_compiler() {
 }
 
 main() {
-  [[ -x .venv/bin/python ]] && has_module .venv/bin/python fairseq || check_compiler
+  if ! { [[ -x .venv/bin/python ]] && has_module .venv/bin/python fairseq; }; then check_compiler; fi
   local shared=()
   if [[ -z ${TORCH_SPEC:-} ]] && has_module "$python" torch; then
     shared=(--system-site-packages)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 
-from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
 from sacremoses import MosesTokenizer
 
 from attn_nmt.command_line import UsageError
@@ -94,4 +95,4 @@ def _tokenize(lines: list[str], lang: str) -> list[str]:
 def _token_bleu(hypotheses: list[str], references: list[str]) -> float:
     # force: sacreBLEU warns about tokenised input, which is what this score is about.
     metric = BLEU(tokenize="none", force=True)
-    return round(metric.corpus_score(hypotheses, [references]).score, 2)
+    return float(round(metric.corpus_score(hypotheses, [references]).score, 2))

@@ -55,4 +55,4 @@ def relative_shift(by_distance: Tensor, key_length: int) -> Tensor:
         return by_distance[..., :key_length]
     stride = distances - 1
     flat = by_distance.flatten(-2)[..., query_length - 1 : query_length - 1 + query_length * stride]
-    return flat.unflatten(-1, (query_length, stride))[..., :key_length]
+    return flat.view(*flat.shape[:-1], query_length, stride)[..., :key_length]

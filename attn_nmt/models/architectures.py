@@ -26,6 +26,8 @@ def _register(arch: str, defaults: dict[str, Any]) -> None:
 
 for _size, _widths in SIZES.items():
     _both_sides = {
-        f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in _widths.items()
+        f"{side}_{name}": value
+        for side in ("encoder", "decoder")
+        for name, value in _widths.items()
     }
     _register(f"attn_transformer_{_size}", _both_sides)

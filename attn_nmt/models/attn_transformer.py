@@ -33,6 +33,7 @@ class AttnEncoder(TransformerEncoderBase):
     """
 
     def build_encoder_layer(self, cfg: TransformerConfig) -> nn.Module:
+        """Build one layer; called by fairseq's constructor."""
         return _wrap(EncoderLayer(cfg), cfg)
 
     def forward(
@@ -61,6 +62,7 @@ class AttnDecoder(TransformerDecoderBase):
     def build_decoder_layer(
         self, cfg: TransformerConfig, no_encoder_attn: bool = False
     ) -> nn.Module:
+        """Build one layer; called by fairseq's constructor."""
         return _wrap(DecoderLayer(cfg), cfg)
 
     def buffered_future_mask(self, tensor: Tensor) -> None:
@@ -121,10 +123,12 @@ class AttnTransformerModel(TransformerModelBase):
 
     @classmethod
     def build_encoder(cls, cfg: TransformerConfig, src_dict: Any, embed_tokens: Any) -> AttnEncoder:
+        """Build the encoder; called by fairseq's ``build_model``."""
         return AttnEncoder(cfg, src_dict, embed_tokens)
 
     @classmethod
     def build_decoder(cls, cfg: TransformerConfig, tgt_dict: Any, embed_tokens: Any) -> AttnDecoder:
+        """Build the decoder; called by fairseq's ``build_model``."""
         return AttnDecoder(cfg, tgt_dict, embed_tokens)
 
 

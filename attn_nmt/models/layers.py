@@ -58,9 +58,7 @@ class EncoderLayer(TransformerLayer):
         """
 
         def attend(y: Tensor) -> Tensor:
-            return self.self_attn(
-                y, key_padding_mask=encoder_padding_mask, need_weights=False
-            )[0]
+            return self.self_attn(y, key_padding_mask=encoder_padding_mask, need_weights=False)[0]
 
         x = self.residual(x, attend, self.self_attn_layer_norm)
         return self.residual(x, self.feed_forward, self.final_layer_norm)

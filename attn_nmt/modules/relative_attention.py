@@ -187,7 +187,7 @@ class RelativeMultiheadAttention(IncrementalModule):
         energy, blocked = energy.expand(shape), self._blocked(len(query), memory)
         if attn_mask is not None:
             if attn_mask.dim() == 3:
-                attn_mask = attn_mask.unflatten(0, (batch, heads))
+                attn_mask = attn_mask.view(batch, heads, *attn_mask.shape[1:])
             if attn_mask.dtype != torch.bool:
                 # -inf blocks: as a number it would give NaN where it fills a row.
                 energy = energy + attn_mask.masked_fill(attn_mask == -torch.inf, 0.0)
@@ -244,10 +244,10 @@ class RelativeMultiheadAttention(IncrementalModule):
         distances = distance_range(
             query_length, key_length, query_offset=query_offset, device=device
         )
-        projected = self.r_proj(self.relative_encoding(distances))
+        projected: Tensor = self.r_proj(self.relative_encoding(distances))
         # (N, C) -> (N, H, D) -> (H, N, D)
-        return projected.unflatten(-1, (self.num_heads, self.head_dim)).transpose(0, 1)
+        return projected.view(-1, self.num_heads, self.head_dim).transpose(0, 1)
 
     def _split_heads(self, x: Tensor) -> Tensor:
         """(L, B, C) -> (B, H, L, D)."""
-        return x.unflatten(-1, (self.num_heads, self.head_dim)).permute(1, 2, 0, 3)
+        return x.view(*x.shape[:-1], self.num_heads, self.head_dim).permute(1, 2, 0, 3)

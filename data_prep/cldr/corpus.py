@@ -1,0 +1,89 @@
+"""The mixture of the categories, and its split into train, valid and test."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from random import Random
+
+from data_prep.cldr import (
+    currencies,
+    dates,
+    durations,
+    languages,
+    measures,
+    numbers,
+    rates,
+    territories,
+    times,
+)
+from data_prep.cldr.frames import Pair
+
+# Category: its pairs, and its share of the corpus in percent.
+CATEGORIES: dict[str, tuple[Callable[[Random], Iterator[Pair]], int]] = {
+    "dates": (dates.pairs, 18),
+    "times": (times.pairs, 10),
+    "durations": (durations.pairs, 14),
+    "measures": (measures.pairs, 12),
+    "rates": (rates.pairs, 8),
+    "currencies": (currencies.pairs, 12),
+    "territories": (territories.pairs, 8),
+    "languages": (languages.pairs, 6),
+    "numbers": (numbers.pairs, 12),
+}
+MOST_PAIRS = 60_000  # every category can give its share of so many; a test draws them all
+FEWEST_WORDS, MOST_WORDS = 3, 20
+MOST_DRAWS = 20  # per pair kept
+
+
+def counts(total: int) -> dict[str, int]:
+    """Return how many of `total` pairs each category gives; what rounding leaves is dates."""
+    shares = {name: total * share // 100 for name, (_, share) in CATEGORIES.items()}
+    shares["dates"] += total - sum(shares.values())
+    return shares
+
+
+def fits(text: str) -> bool:
+    """Return whether `text` has the number of words that the corpus allows."""
+    return FEWEST_WORDS <= len(text.split()) <= MOST_WORDS
+
+
+def draw(seed: int, total: int) -> dict[str, list[Pair]]:
+    """Return `total` pairs by category: no English or German sentence occurs twice."""
+    english_seen: set[str] = set()
+    german_seen: set[str] = set()
+    drawn: dict[str, list[Pair]] = {}
+    for name, count in counts(total).items():
+        kept = drawn[name] = []
+        candidates = CATEGORIES[name][0](Random(f"{seed} {name}"))
+        for english, german in islice(candidates, MOST_DRAWS * count):
+            if len(kept) == count:
+                break
+            new = english not in english_seen and german not in german_seen
+            if new and fits(english) and fits(german):
+                kept.append((english, german))
+                english_seen.add(english)
+                german_seen.add(german)
+        if len(kept) < count:
+            raise RuntimeError(f"`{name}` must give {count} pairs, but gives {len(kept)} instead.")
+    return drawn
+
+
+def generate(*, seed: int, train: int, valid: int, test: int) -> dict[str, list[Pair]]:
+    """Return the (English, German) pairs of the three splits, made from the CLDR and num2words.
+
+    The same seed and library versions give the same pairs in the same order. Over all splits one
+    English sentence has one German translation and the other way round.
+    """
+    sizes = {"train": train, "valid": valid, "test": test}
+    for name, size in sizes.items():
+        if size < 0:
+            raise ValueError(f"`{name}` must be at least 0, but is {size} instead.")
+    most = MOST_PAIRS - valid - test
+    if train > most:
+        raise ValueError(
+            f"`train` must be at most {most} with these sources, but is {train} instead."
+        )
+    drawn = draw(seed, sum(sizes.values()))
+    mixed = [pair for pairs in drawn.values() for pair in pairs]
+    Random(seed).shuffle(mixed)
+    remaining = iter(mixed)
+    return {name: list(islice(remaining, size)) for name, size in sizes.items()}

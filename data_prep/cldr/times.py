@@ -1,0 +1,86 @@
+"""Times of day: twelve hours against twenty-four, and German verbs that split around them."""
+
+from collections.abc import Iterator
+from datetime import time
+from functools import cache
+from random import Random
+
+from babel.dates import format_time
+
+from data_prep.cldr.frames import Pair, Slots, both, frame, pick_two, stream
+from data_prep.cldr.words import CITIES, place, quantity, to_city, vehicle, weekday
+
+MINUTES_A_DAY = 24 * 60
+two_cities = pick_two("origin", "city", CITIES)
+
+
+@cache
+def clock(minute: int) -> Pair:
+    """Return the `minute` of the day as the CLDR's short time: ("3:07 PM", "15:07")."""
+    moment = time(*divmod(minute, 60))
+    return both(lambda locale: format_time(moment, "short", locale=locale))
+
+
+def at(rng: Random) -> Slots:
+    """Draw a time of day."""
+    return {"time": clock(rng.randrange(MINUTES_A_DAY))}
+
+
+def hours(rng: Random) -> Slots:
+    """Draw opening hours: a time in the morning and one in the afternoon, in five minutes."""
+    opens, closes = rng.randrange(6 * 60, 12 * 60, 5), rng.randrange(12 * 60, 22 * 60, 5)
+    return {"opens": clock(opens), "closes": clock(closes)}
+
+
+def delay(rng: Random) -> Slots:
+    """Draw a delay in minutes."""
+    return {"delay": quantity(rng.randint(1, 59), "minute")}
+
+
+FRAMES = (
+    frame(
+        "{vehicle} to {city} departs at {time}.",
+        "{vehicle} nach {city} fährt um {time} Uhr ab.",
+        vehicle, to_city, at,
+    ),
+    frame(
+        "{vehicle} from {origin} to {city} departs at {time}.",
+        "{vehicle} von {origin} nach {city} fährt um {time} Uhr ab.",
+        vehicle, two_cities, at,
+    ),
+    frame(
+        "The flight from {city} arrives at {time}.",
+        "Der Flug aus {city} kommt um {time} Uhr an.",
+        to_city, at,
+    ),
+    frame(
+        "On {weekday}, {vehicle} to {city} departs at {time}.",
+        "Am {weekday} fährt {vehicle} nach {city} um {time} Uhr ab.",
+        weekday, vehicle, to_city, at,
+    ),
+    frame(
+        "We know that {vehicle} to {city} departs at {time}.",
+        "Wir wissen, dass {vehicle} nach {city} um {time} Uhr abfährt.",
+        vehicle, to_city, at,
+    ),
+    frame(
+        "Does {vehicle} to {city} depart at {time}?",
+        "Fährt {vehicle} nach {city} um {time} Uhr ab?",
+        vehicle, to_city, at,
+    ),
+    frame(
+        "{vehicle} to {city} departed at {time} with a delay of {delay}.",
+        "{vehicle} nach {city} ist um {time} Uhr mit {delay} Verspätung abgefahren.",
+        vehicle, to_city, at, delay,
+    ),
+    frame(
+        "{place} is open from {opens} to {closes}.",
+        "{place} ist von {opens} bis {closes} Uhr geöffnet.",
+        place, hours,
+    ),
+)  # fmt: skip
+
+
+def pairs(rng: Random) -> Iterator[Pair]:
+    """Yield pairs about times of day without end."""
+    return stream(FRAMES, rng)

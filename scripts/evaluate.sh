@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Translate with a checkpoint and print labelled scores, last a line of JSON.
+#
+#   bash scripts/evaluate.sh CHECKPOINT_OR_DIR DATA_BIN [fairseq-generate flags]
+#
+# --gen-subset valid scores the validation set; --help tells the rest.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+use_environment
+exec python3 -m attn_nmt.evaluation "$@"

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# From a bare machine to a BLEU score: set up, prepare, train, translate, score.
+#
+#   bash scripts/quickstart.sh [--data cldr|multi30k] [--mirror DIR_OR_URL] [fairseq-train flags]
+#
+# Stopped and run again, it goes on where it was. The last line printed is evaluate.sh's JSON.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+source "$root/scripts/environment.sh"
+
+data=cldr
+mirror=()
+while [[ ${1:-} == --data || ${1:-} == --mirror ]]; do
+  [[ $# -ge 2 ]] || die "$1 must be followed by a value."
+  if [[ $1 == --data ]]; then data=$2; else mirror=(--mirror "$(realpath "$2" 2>/dev/null || echo "$2")"); fi
+  shift 2
+done
+case $data in
+  cldr) updates=1500; [[ ${#mirror[@]} -eq 0 ]] || die "--mirror needs --data multi30k, since cldr downloads nothing." ;;
+  multi30k) updates=4000 ;;
+  *) die "--data must be cldr or multi30k, but is '$data'." ;;
+esac
+
+bash "$root/scripts/setup.sh"
+use_environment
+cd "$root"
+corpus=data/${data}_en2de
+run=runs/quickstart-$data
+
+bash "data_prep/prepare_${data}_en2de.sh" "$corpus" "${mirror[@]}"
+
+fairseq-train "$corpus/data-bin" --user-dir attn_nmt --arch attn_transformer_tiny \
+  --share-all-embeddings --save-dir "$run" --max-update "$updates" \
+  --optimizer adam --adam-betas '(0.9, 0.98)' --lr 0.003 --lr-scheduler inverse_sqrt --warmup-updates 300 \
+  --criterion label_smoothed_cross_entropy --label-smoothing 0.1 --max-tokens 3000 \
+  --save-interval-updates 250 --keep-interval-updates 1 --no-epoch-checkpoints \
+  --log-format simple --log-interval 50 "$@"
+
+scores=$(bash scripts/evaluate.sh "$run" "$corpus/data-bin")
+echo
+echo "Ten of the test sentences:"
+paste -d '\n' <(head -n 10 "$corpus/raw/test.en") <(head -n 10 "$run/evaluation-test/hypotheses.de") \
+  <(head -n 10 "$corpus/raw/test.de") |
+  awk '{ split("source hypothesis reference", label, " "); i = (NR - 1) % 3 + 1
+         printf "%s%-12s%s\n", i == 1 ? "\n" : "", label[i], $0 }'
+echo
+echo "$scores"

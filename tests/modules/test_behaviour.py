@@ -1,0 +1,140 @@
+"""How every mechanism must behave, whatever it computes: one table, one suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from gradients import randomize
+from torch import Tensor, nn
+
+from attn_nmt.modules import RelativeMultiheadAttention
+
+WIDTH, BATCH, LENGTH = 8, 3, 6
+ALL_TERMS = [f"{number:04b}" for number in range(16)]
+
+# Name -> a mechanism that mixes the positions of one sequence, causal or not.
+MECHANISMS: dict[str, Callable[[bool], nn.Module]] = {
+    f"{terms}, span {span}": lambda causal, terms=terms, span=span: RelativeMultiheadAttention(
+        WIDTH, 2, terms=terms, span=span, causal=causal
+    )
+    for terms in ALL_TERMS
+    for span in (None, 3)
+}
+mechanism = pytest.mark.parametrize("name", MECHANISMS)
+
+
+def build(name: str, *, causal: bool) -> nn.Module:
+    module = MECHANISMS[name](causal).double().eval()
+    randomize(module)
+    return module
+
+
+def sequence(length: int = LENGTH) -> Tensor:
+    return torch.randn(length, BATCH, WIDTH, dtype=torch.float64)
+
+
+def run(module: nn.Module, x: Tensor, **options: object) -> Tensor:
+    output: Tensor = module(x, **options)[0]
+    return output
+
+
+@mechanism
+def test_the_past_does_not_know_the_future(name: str) -> None:
+    module, x = build(name, causal=True), sequence()
+    before = run(module, x)
+    for position in range(LENGTH):
+        changed = x.clone()
+        changed[position] += 1.0
+        after = run(module, changed)
+        assert torch.equal(after[:position], before[:position])
+        assert not torch.equal(after[position:], before[position:])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("side", ["left", "right"])
+@mechanism
+def test_padding_changes_nothing(name: str, side: str, causal: bool) -> None:
+    """A sentence alone, and among longer ones with arbitrary content in its padding."""
+    module, x, pads = build(name, causal=causal), sequence(), 2
+    alone = run(module, x[:, :1])
+    filler = torch.randn(pads, 1, WIDTH, dtype=torch.float64)
+    neighbours = torch.randn(LENGTH + pads, 2, WIDTH, dtype=torch.float64)
+    padded = torch.cat((filler, x[:, :1]) if side == "left" else (x[:, :1], filler))
+    mask = torch.zeros(3, LENGTH + pads, dtype=torch.bool)
+    mask[0, :pads] = True
+    mask = mask if side == "left" else mask.flip(1)
+    batch = torch.cat((padded, neighbours), dim=1)
+    among = run(module, batch, key_padding_mask=mask)[:, :1]
+    kept = among[pads:] if side == "left" else among[:LENGTH]
+    torch.testing.assert_close(kept, alone, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("steps", [[1] * LENGTH, [2, 3, 1], [LENGTH]])
+@mechanism
+def test_step_by_step_equals_full(name: str, steps: list[int]) -> None:
+    module, x, state = build(name, causal=True), sequence(), {}
+    found = [run(module, part, incremental_state=state) for part in x.split(steps)]
+    torch.testing.assert_close(torch.cat(found), run(module, x), rtol=1e-10, atol=1e-10)
+
+
+@mechanism
+def test_steps_remember_padding(name: str) -> None:
+    module, x, state = build(name, causal=True), sequence(), {}
+    mask = torch.zeros(BATCH, LENGTH, dtype=torch.bool)
+    mask[1, 2] = mask[2, 3:] = True
+    # The first step has no padding, so none is passed, as fairseq does.
+    masks = [None, *mask[:, 1:].split(1, dim=1)]
+    found = [
+        run(module, part, key_padding_mask=step_mask, incremental_state=state)
+        for part, step_mask in zip(x.split(1), masks, strict=True)
+    ]
+    expected = run(module, x, key_padding_mask=mask)
+    torch.testing.assert_close(torch.cat(found), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("order", [[2, 2, 0], [1], [0, 0, 0, 2, 1]])
+@mechanism
+def test_beams_are_reordered_duplicated_and_dropped(name: str, order: list[int]) -> None:
+    module, x, state = build(name, causal=True), sequence(), {}
+    for part in x[:3].split(1):
+        run(module, part, incremental_state=state)
+    module.reorder_incremental_state(state, torch.tensor(order))
+    chosen = x[:, order]
+    found = [run(module, part, incremental_state=state) for part in chosen[3:].split(1)]
+    torch.testing.assert_close(torch.cat(found), run(module, chosen)[3:], rtol=1e-10, atol=1e-10)
+
+
+@mechanism
+def test_two_modules_do_not_share_a_cache(name: str) -> None:
+    first, second, x, state = (
+        build(name, causal=True), build(name, causal=True), sequence(), {},
+    )  # fmt: skip
+    for part in x.split(1):
+        run(first, part, incremental_state=state)
+    found = torch.cat([run(second, part, incremental_state=state) for part in x.split(1)])
+    torch.testing.assert_close(found, run(second, x), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@mechanism
+def test_every_parameter_gets_a_gradient(name: str, causal: bool) -> None:
+    module = build(name, causal=causal).train()
+    run(module, sequence()).pow(2).sum().backward()
+    for parameter_name, parameter in module.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.abs().max() > 0, parameter_name
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@mechanism
+def test_half_precision_is_close(name: str, dtype: torch.dtype) -> None:
+    module, x = build(name, causal=True), sequence()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(0.3)
+    expected = run(module, x)
+    found = run(module.to(dtype), x.to(dtype))
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), expected, rtol=0.05, atol=0.05)

@@ -1,0 +1,61 @@
+"""Encoder-decoder attention while decoding: keys cached once, queries counted."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from gradients import randomize
+
+from attn_nmt.modules import RelativeMultiheadAttention
+
+WIDTH, BATCH, SOURCE, TARGET = 8, 3, 5, 7
+ALL_TERMS = [f"{number:04b}" for number in range(16)]
+
+
+def build(terms: str, span: int | None = None) -> RelativeMultiheadAttention:
+    module = RelativeMultiheadAttention(WIDTH, 2, terms=terms, span=span).double().eval()
+    randomize(module)
+    return module
+
+
+def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    padding = torch.zeros(BATCH, SOURCE, dtype=torch.bool)
+    padding[1, 3:] = True
+    source = torch.randn(SOURCE, BATCH, WIDTH).double()
+    return torch.randn(TARGET, BATCH, WIDTH).double(), source, padding
+
+
+@pytest.mark.parametrize("span", [None, 5])
+@pytest.mark.parametrize("steps", [[1] * TARGET, [3, 4]])
+@pytest.mark.parametrize("terms", ALL_TERMS)
+def test_step_by_step_equals_full(terms: str, steps: list[int], span: int | None) -> None:
+    module, (target, source, padding), state = build(terms, span), inputs(), {}
+    found = [
+        module(part, source, source, padding, incremental_state=state, static_kv=True)[0]
+        for part in target.split(steps)
+    ]
+    expected, _ = module(target, source, source, padding)
+    torch.testing.assert_close(torch.cat(found), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("terms", ALL_TERMS)
+def test_beams_are_reordered(terms: str) -> None:
+    module, (target, source, padding), state = build(terms), inputs(), {}
+    order = [1, 1, 0, 2]
+    module(target[:2], source, source, padding, incremental_state=state, static_kv=True)
+    module.reorder_incremental_state(state, torch.tensor(order))
+    # The keys given from now on must not matter: they are cached.
+    found, _ = module(
+        target[2:, order], torch.zeros(SOURCE, 4, WIDTH).double(), None,
+        incremental_state=state, static_kv=True,
+    )  # fmt: skip
+    expected, _ = module(target[:, order], source[:, order], None, padding[order])
+    torch.testing.assert_close(found, expected[2:], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("terms", ALL_TERMS)
+def test_right_padding_changes_nothing(terms: str) -> None:
+    module, (target, source, padding) = build(terms), inputs()
+    among, _ = module(target, source, source, padding)
+    alone, _ = module(target[:, 1:2], source[:3, 1:2], source[:3, 1:2])
+    torch.testing.assert_close(among[:, 1:2], alone, rtol=1e-10, atol=1e-10)

@@ -1,0 +1,223 @@
+"""RelativeMultiheadAttention against the loops, and against other people's attention."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import pytest
+import reference
+import torch
+import torch.nn.functional as F
+from gradients import assert_same, randomize
+from torch import Tensor
+
+from attn_nmt.modules import RelativeMultiheadAttention
+
+ALL_TERMS = [f"{number:04b}" for number in range(16)]
+WIDTH, HEADS, BATCH = 6, 2, 2
+MODES = {"self": {}, "causal": {"causal": True}, "cross": {}}
+LENGTHS = {"self": [(1, 1), (5, 5)], "causal": [(1, 1), (5, 5)], "cross": [(1, 4), (5, 1), (3, 6)]}
+
+
+def build(terms: str, **options: Any) -> RelativeMultiheadAttention:
+    module = RelativeMultiheadAttention(WIDTH, HEADS, terms=terms, **options).double()
+    randomize(module)
+    return module
+
+
+def padding_of(kind: str, key_length: int) -> Tensor | None:
+    """One sentence whole, the other a third shorter; "all" has a sentence of nothing but padding."""
+    if kind == "none":
+        return None
+    mask = torch.zeros(BATCH, key_length, dtype=torch.bool)
+    short = key_length if kind == "all" else key_length // 3
+    mask[1, :short] = True
+    return mask.flip(1) if kind == "right" else mask
+
+
+@pytest.mark.parametrize("span", [None, 3])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("terms", ALL_TERMS)
+def test_equals_the_loops_in_value_and_every_gradient(
+    terms: str, mode: str, span: int | None
+) -> None:
+    module = build(terms, span=span, **MODES[mode])
+    kinds = ("none", "left", "right", "all")
+    for (query_length, key_length), kind in itertools.product(LENGTHS[mode], kinds):
+        query = torch.randn(query_length, BATCH, WIDTH).double().requires_grad_()
+        key = value = query
+        if mode == "cross":
+            key, value = (
+                torch.randn(key_length, BATCH, WIDTH).double().requires_grad_() for _ in "kv"
+            )
+        padding = padding_of(kind, key_length)
+        expected, weights = reference.attention(
+            dict(module.named_parameters()), query, key, value,
+            heads=HEADS, terms=terms, span=span, padding=padding, **MODES[mode],
+        )  # fmt: skip
+        found, found_weights = module(query, key, value, padding, need_head_weights=True)
+        inputs = {"query": query, "key": key, "value": value}
+        assert_same(module, inputs, lambda y=found: y, lambda y=expected: y)
+        torch.testing.assert_close(found_weights, weights.transpose(0, 1))
+
+
+@pytest.mark.parametrize("terms", ALL_TERMS)
+def test_has_a_parameter_only_if_an_enabled_term_uses_it(terms: str) -> None:
+    expected = {"v_proj.weight", "v_proj.bias", "out_proj.weight", "out_proj.bias"}
+    expected |= {"q_proj.weight"} if "1" in terms[:2] else set()
+    expected |= {"k_proj.weight"} if terms[0] == "1" or terms[2] == "1" else set()
+    expected |= {"r_proj.weight"} if terms[1] == "1" or terms[3] == "1" else set()
+    expected |= {"u"} if terms[2] == "1" else set()
+    expected |= {"v"} if terms[3] == "1" else set()
+    shapes = {name: tuple(p.shape) for name, p in build(terms).named_parameters()}
+    assert set(shapes) == expected
+    assert all(shapes[name] == (HEADS, WIDTH // HEADS) for name in ("u", "v") if name in shapes)
+
+
+@pytest.mark.parametrize("terms", ALL_TERMS)
+def test_energies_are_the_enabled_terms_and_add_up_to_the_weights(terms: str) -> None:
+    module = build(terms)
+    query, key = torch.randn(4, BATCH, WIDTH).double(), torch.randn(5, BATCH, WIDTH).double()
+    energies = module.energies(query, key)
+    names = ("query_key", "query_position", "key_only", "position_only")
+    assert list(energies) == [name for name, bit in zip(names, terms, strict=True) if bit == "1"]
+    total = torch.zeros(BATCH, HEADS, 4, 5).double()
+    for energy in energies.values():
+        total = total + energy
+    _, weights = module(query, key, key, need_head_weights=True)
+    torch.testing.assert_close(total.softmax(-1).transpose(0, 1), weights)
+
+
+def test_energies_count_distances_from_the_query_offset() -> None:
+    module = build("0101")
+    query, key = torch.randn(6, BATCH, WIDTH).double(), torch.randn(5, BATCH, WIDTH).double()
+    whole, tail = module.energies(query, key), module.energies(query[4:], key, query_offset=4)
+    for name in whole:
+        torch.testing.assert_close(tail[name], whole[name][:, :, 4:])
+
+
+def test_relative_encoding_is_the_sinusoid_in_the_type_of_the_parameters() -> None:
+    found = build("0100").relative_encoding(torch.tensor([-2, 0, 5]))
+    expected = torch.tensor([reference.sinusoid(d, WIDTH) for d in (-2, 0, 5)]).double()
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("padding", ["none", "left", "right"])
+def test_1000_is_pytorch_attention(padding: str) -> None:
+    module = build("1000")
+    query, key = torch.randn(4, BATCH, WIDTH).double(), torch.randn(6, BATCH, WIDTH).double()
+    mask = padding_of(padding, 6)
+    no_bias = torch.zeros(2 * WIDTH).double()
+    expected, weights = F.multi_head_attention_forward(
+        query, key, key, WIDTH, HEADS, None,
+        torch.cat((no_bias, module.v_proj.bias)), None, None, False, 0.0,
+        module.out_proj.weight, module.out_proj.bias,
+        key_padding_mask=mask, use_separate_proj_weight=True,
+        q_proj_weight=module.q_proj.weight, k_proj_weight=module.k_proj.weight,
+        v_proj_weight=module.v_proj.weight,
+    )  # fmt: skip
+    found, found_weights = module(query, key, key, mask)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found_weights, weights)
+
+
+def test_1111_is_fairseqs_relative_attention() -> None:
+    from fairseq.modules.espnet_multihead_attention import RelPositionMultiHeadedAttention
+
+    module, length = build("1111"), 7
+    theirs = RelPositionMultiHeadedAttention(WIDTH, HEADS, dropout=0.0).double()
+    with torch.no_grad():
+        for mine, other in zip("qkv", ("linear_q", "linear_k", "linear_v"), strict=True):
+            getattr(theirs, other).weight.copy_(getattr(module, f"{mine}_proj").weight)
+            getattr(theirs, other).bias.zero_()
+        theirs.linear_v.bias.copy_(module.v_proj.bias)
+        theirs.linear_out.load_state_dict(module.out_proj.state_dict())
+        theirs.linear_pos.weight.copy_(module.r_proj.weight)
+        theirs.pos_bias_u.copy_(module.u)
+        theirs.pos_bias_v.copy_(module.v)
+    x, mask = torch.randn(length, BATCH, WIDTH).double(), padding_of("right", length)
+    # Both tables run from the farthest key on the left to the farthest on the right.
+    table = module.relative_encoding(torch.arange(-(length - 1), length)).unsqueeze(1)
+    expected, _ = theirs(x, x, x, pos_emb=table, key_padding_mask=mask)
+    found, _ = module(x, key_padding_mask=mask)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("dims", ["2d", "3d"])
+@pytest.mark.parametrize("kind", ["bool", "float", "finite"])
+def test_attn_mask_blocks_or_is_added(kind: str, dims: str) -> None:
+    module, x = build("1111"), torch.randn(4, BATCH, WIDTH).double()
+    blocked = torch.ones(4, 4, dtype=torch.bool).triu(1)
+    blocked[2] = True
+    bias = torch.randn(4, 4).double() if kind == "finite" else torch.zeros(4, 4).double()
+    mask = blocked if kind == "bool" else bias.masked_fill(blocked, -torch.inf)
+    if dims == "3d":
+        mask = mask.expand(BATCH * HEADS, 4, 4)
+    total = sum(module.energies(x, x).values()) + bias
+    expected = total.masked_fill(blocked, -torch.inf).softmax(-1).nan_to_num(0.0)
+    _, weights = module(x, attn_mask=mask, need_head_weights=True)
+    torch.testing.assert_close(weights, expected.transpose(0, 1))
+
+
+def test_query_without_keys_gets_the_output_bias() -> None:
+    module, x = build("1111"), torch.randn(3, BATCH, WIDTH).double()
+    output, _ = module(x, key_padding_mask=torch.tensor([[False] * 3, [True] * 3]))
+    torch.testing.assert_close(output[:, 1], module.out_proj.bias.expand(3, -1))
+
+
+def test_weights_on_request() -> None:
+    module, x = build("1111"), torch.randn(3, BATCH, WIDTH).double()
+    assert module(x, need_weights=False)[1] is None
+    mean, per_head = module(x)[1], module(x, need_head_weights=True)[1]
+    assert per_head.shape == (HEADS, BATCH, 3, 3)
+    torch.testing.assert_close(mean, per_head.mean(0))
+
+
+def test_dropout_acts_in_training_only_and_keeps_the_mean() -> None:
+    module, x = build("1111", dropout=0.5), torch.randn(5, BATCH, WIDTH).double()
+    exact = module.eval()(x)[0]
+    assert torch.equal(exact, module(x)[0])
+    module.train()
+    mean = torch.stack([module(x)[0] for _ in range(4000)]).mean(0)
+    assert not torch.allclose(module(x)[0], exact)
+    assert (mean - exact).abs().max() < 0.2 * exact.std()
+
+
+def test_initial_values_lie_within_glorots_bounds() -> None:
+    module = RelativeMultiheadAttention(64, 4)
+    for name, parameter in module.named_parameters():
+        if name.endswith("bias"):
+            assert parameter.eq(0).all()
+            continue
+        gain = 0.5 if name[0] in "qkrv" and name.endswith("weight") else 1.0
+        bound = (gain * 6 / sum(parameter.shape)) ** 0.5
+        assert 0.9 * bound < parameter.abs().max() <= bound, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"embed_dim": 6, "num_heads": 4},
+            "`embed_dim` must be a positive multiple of `num_heads`, but is 6 for 4 heads instead.",
+        ),
+        (
+            {"embed_dim": 6, "num_heads": 2, "span": 4},
+            "`span` must be odd and positive, or None, but is 4 instead.",
+        ),
+        (
+            {"embed_dim": 6, "num_heads": 2, "dropout": 1.5},
+            "`dropout` must lie between 0 and 1, but is 1.5 instead.",
+        ),
+        (
+            {"embed_dim": 6, "num_heads": 2, "terms": "1121"},
+            "`terms` must be four bits, each 0 or 1, such as '1111', but is '1121' instead.",
+        ),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        RelativeMultiheadAttention(**arguments)
