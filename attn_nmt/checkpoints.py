@@ -74,9 +74,8 @@ def _why_refused(path: Path, error: Exception) -> str:
     except Exception:  # whatever a damaged or hostile file provokes in the reader
         found = []
     if not found and not isinstance(error, pickle.UnpicklingError):
-        return (
-            f"{path} must be a whole checkpoint, but cannot be read: {str(error).splitlines()[0]}"
-        )
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        return f"{path} must be a whole checkpoint, but cannot be read: {reason}"
     what = ", ".join(found) or "a pickle of another kind"
     return (
         f"{path} must hold nothing but tensors, numbers and fairseq's settings, but holds {what}; "

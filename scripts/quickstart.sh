@@ -1,42 +1,48 @@
 #!/usr/bin/env bash
 # From a bare machine to a BLEU score: set up, prepare, train, translate, score.
 #
-#   bash scripts/quickstart.sh [--data cldr|multi30k] [--mirror DIR_OR_URL] [fairseq-train flags]
+#   bash scripts/quickstart.sh [--data cldr|multi30k] [--mirror DIR_OR_URL] [--out DIR] [fairseq-train flags]
 #
-# Stopped and run again, it goes on where it was. The last line printed is evaluate.sh's JSON.
+# --out is where data/ and runs/ go, the project's folder if not given. Stopped and run again, it
+# goes on where it was. The last line printed is evaluate.sh's JSON.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/scripts/environment.sh"
 
 data=cldr
+out=$root
 mirror=()
-while [[ ${1:-} == --data || ${1:-} == --mirror ]]; do
+while [[ ${1:-} == --data || ${1:-} == --mirror || ${1:-} == --out ]]; do
   [[ $# -ge 2 ]] || die "$1 must be followed by a value."
-  if [[ $1 == --data ]]; then data=$2; else mirror=(--mirror "$(realpath "$2" 2>/dev/null || echo "$2")"); fi
+  case $1 in
+    --data) data=$2 ;;
+    --mirror) mirror=(--mirror "$2") ;;
+    --out) out=$2 ;;
+  esac
   shift 2
 done
 case $data in
-  cldr) updates=1500; [[ ${#mirror[@]} -eq 0 ]] || die "--mirror needs --data multi30k, since cldr downloads nothing." ;;
+  cldr) updates=1000 ;;
   multi30k) updates=4000 ;;
   *) die "--data must be cldr or multi30k, but is '$data'." ;;
 esac
+[[ $data == multi30k || ${#mirror[@]} -eq 0 ]] ||
+  die "--mirror must come with --data multi30k, since $data downloads nothing."
+corpus=$out/data/${data}_en2de
+run=$out/runs/quickstart-$data
 
 bash "$root/scripts/setup.sh"
 use_environment
-cd "$root"
-corpus=data/${data}_en2de
-run=runs/quickstart-$data
+bash "$root/data_prep/prepare_${data}_en2de.sh" "$corpus" "${mirror[@]}"
 
-bash "data_prep/prepare_${data}_en2de.sh" "$corpus" "${mirror[@]}"
-
-fairseq-train "$corpus/data-bin" --user-dir attn_nmt --arch attn_transformer_tiny \
+fairseq-train "$corpus/data-bin" --user-dir "$root/attn_nmt" --arch attn_transformer_tiny \
   --share-all-embeddings --save-dir "$run" --max-update "$updates" \
   --optimizer adam --adam-betas '(0.9, 0.98)' --lr 0.003 --lr-scheduler inverse_sqrt --warmup-updates 300 \
-  --criterion label_smoothed_cross_entropy --label-smoothing 0.1 --max-tokens 3000 \
+  --criterion label_smoothed_cross_entropy --label-smoothing 0.1 --max-tokens 3000 --required-batch-size-multiple 1 \
   --save-interval-updates 250 --keep-interval-updates 1 --no-epoch-checkpoints \
   --log-format simple --log-interval 50 "$@"
 
-scores=$(bash scripts/evaluate.sh "$run" "$corpus/data-bin")
+scores=$(bash "$root/scripts/evaluate.sh" "$run" "$corpus/data-bin")
 echo
 echo "Ten of the test sentences:"
 paste -d '\n' <(head -n 10 "$corpus/raw/test.en") <(head -n 10 "$run/evaluation-test/hypotheses.de") \

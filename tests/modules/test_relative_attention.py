@@ -28,7 +28,7 @@ def build(terms: str, **options: Any) -> RelativeMultiheadAttention:
 
 
 def padding_of(kind: str, key_length: int) -> Tensor | None:
-    """One sentence whole, the other a third shorter; "all" has a sentence of nothing but padding."""
+    """One sentence whole, one a third shorter; with "all", one of nothing but padding."""
     if kind == "none":
         return None
     mask = torch.zeros(BATCH, key_length, dtype=torch.bool)

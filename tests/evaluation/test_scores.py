@@ -1,0 +1,61 @@
+"""The scores against sacreBLEU's own, and what sets them apart."""
+
+from __future__ import annotations
+
+import pytest
+import sacrebleu
+
+from attn_nmt.command_line import UsageError
+from attn_nmt.evaluation.scores import score, split_compounds
+
+REFERENCES = [
+    "Der Deutsch-Französische Krieg begann am 19. Juli 1870.",
+    "Das Haus, das ich kaufte, ist groß.",
+    "Er wohnt seit 3 Jahren in Wien.",
+]
+HYPOTHESES = [
+    "Der Deutsch-Französische Krieg endete am 19. Juli 1870.",
+    "Das Haus, das ich kaufte, ist sehr groß.",
+    "Er lebt seit 3 Jahren in Wien.",
+]
+
+
+def test_bleu_and_chrf_are_sacrebleus() -> None:
+    found = score(HYPOTHESES, REFERENCES, "de")
+    assert found.bleu == round(sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES]).score, 2)
+    assert found.chrf == round(sacrebleu.corpus_chrf(HYPOTHESES, [REFERENCES]).score, 2)
+    assert found.bleu_signature.startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
+    assert found.sentences == 3
+
+
+def test_a_perfect_translation_scores_100() -> None:
+    found = score(REFERENCES, REFERENCES, "de").as_dict()
+    for name in ("bleu", "bleu_tokenized", "bleu_compound_split", "chrf"):
+        assert found[name] == pytest.approx(100.0)
+
+
+def test_splitting_compounds_counts_their_parts() -> None:
+    assert split_compounds("a-b c - d") == "a ##AT##-##AT## b c - d"
+    found = score(HYPOTHESES, REFERENCES, "de")
+    assert found.bleu_compound_split > found.bleu_tokenized
+
+
+def test_hyphens_split_already_are_refused() -> None:
+    with pytest.raises(UsageError, match="^Compound splitting must start from whole hyphens, .*$"):
+        split_compounds("Deutsch @-@ Französisch")
+
+
+def test_a_length_mismatch_is_refused() -> None:
+    message = "^There must be one hypothesis for each of the 3 references, but there are 2.$"
+    with pytest.raises(UsageError, match=message):
+        score(HYPOTHESES[:2], REFERENCES, "de")
+
+
+def test_every_line_names_its_score() -> None:
+    lines = score(HYPOTHESES, REFERENCES, "de").labelled().split("\n")
+    assert [line.split(" = ")[0] for line in lines] == [
+        "BLEU",
+        "BLEU, tokenised",
+        "BLEU, tokenised and compound-split",
+        "chrF",
+    ]

@@ -1,0 +1,174 @@
+"""The whole model: causality, padding on either side, cached decoding, beam search, gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from fairseq.data.data_utils import collate_tokens
+from fairseq.models import ARCH_MODEL_REGISTRY
+from fairseq.sequence_generator import SequenceGenerator
+from tiny_models import Task, build, sentences
+
+PAD, EOS = 1, 2
+CLOSE = {"rtol": 1e-9, "atol": 1e-9}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "post-norm": {},
+    "pre-norm": {"encoder_normalize_before": True, "decoder_normalize_before": True},
+    "shared, embedding norm": {"share_all_embeddings": True, "layernorm_embedding": True},
+}
+variant = pytest.mark.parametrize("name", VARIANTS)
+
+
+def batch_of(source: list[torch.Tensor], *, left_pad: bool) -> torch.Tensor:
+    return collate_tokens(source, PAD, EOS, left_pad=left_pad)
+
+
+def previous(target: list[torch.Tensor]) -> torch.Tensor:
+    return collate_tokens(target, PAD, EOS, left_pad=False, move_eos_to_beginning=True)
+
+
+@variant
+def test_a_translation_does_not_depend_on_its_neighbours(name: str) -> None:
+    model = build(**VARIANTS[name])
+    source, target = sentences(3, 7, 5), sentences(4, 2, 6, seed=1)
+    for left_pad in (False, True):
+        together, _ = model(batch_of(source, left_pad=left_pad), None, previous(target))
+        for row, (one, other) in enumerate(zip(source, target, strict=True)):
+            alone, _ = model(one.unsqueeze(0), None, previous([other]))
+            torch.testing.assert_close(together[row, : len(other)], alone[0], **CLOSE)
+
+
+@variant
+def test_the_past_does_not_know_the_future(name: str) -> None:
+    model, (source,), (target,) = build(**VARIANTS[name]), sentences(4), sentences(6, seed=1)
+    tokens = previous([target])
+    before, _ = model(source.unsqueeze(0), None, tokens)
+    for position in range(1, tokens.size(1)):
+        changed = tokens.clone()
+        changed[0, position] = 4 if tokens[0, position] != 4 else 5
+        after, _ = model(source.unsqueeze(0), None, changed)
+        assert torch.equal(after[:, :position], before[:, :position])
+        assert not torch.equal(after[:, position:], before[:, position:])
+
+
+@variant
+def test_step_by_step_equals_full(name: str) -> None:
+    model, source = build(**VARIANTS[name]), batch_of(sentences(3, 6), left_pad=True)
+    tokens = previous(sentences(5, 5, seed=1))
+    encoder_out, state = model.encoder(source), {}
+    full, _ = model.decoder(tokens, encoder_out=encoder_out)
+    for end in range(1, tokens.size(1) + 1):
+        step, _ = model.decoder(tokens[:, :end], encoder_out=encoder_out, incremental_state=state)
+        torch.testing.assert_close(step[:, 0], full[:, end - 1], **CLOSE)
+
+
+def test_source_positions_count_from_the_start_of_the_sentence() -> None:
+    model, source = build(), sentences(3, 6)
+    left = model.encoder(batch_of(source, left_pad=True))
+    right = model.encoder(batch_of(source, left_pad=False))
+    torch.testing.assert_close(left["encoder_out"][0], right["encoder_out"][0], **CLOSE)
+    assert torch.equal(left["encoder_padding_mask"][0], right["encoder_padding_mask"][0])
+
+
+def test_attention_is_returned_in_the_layout_of_the_source() -> None:
+    model, source, target = build(), sentences(3, 6), previous(sentences(4, 4, seed=1))
+    left = model(batch_of(source, left_pad=True), None, target)[1]["attn"][0]
+    right = model(batch_of(source, left_pad=False), None, target)[1]["attn"][0]
+    torch.testing.assert_close(left[0, :, 3:], right[0, :, :4], **CLOSE)
+    torch.testing.assert_close(left[1], right[1], **CLOSE)
+    assert left[0, :, :3].eq(0).all()
+
+
+@pytest.mark.parametrize("left_pad", [False, True])
+def test_beam_search_equals_search_without_a_cache(left_pad: bool) -> None:
+    """The cached search of fairseq, with beams reordered and finished sentences dropped."""
+    model, task = build(), Task()
+    source = batch_of(sentences(2, 6, 4, 3), left_pad=left_pad)
+    sample = {"net_input": {"src_tokens": source, "src_lengths": source.ne(PAD).sum(1)}}
+    generator = SequenceGenerator(
+        [model], task.target_dictionary, beam_size=3, max_len_a=0, max_len_b=9
+    )
+    cached = generator.generate([model], sample)
+    generator.model.has_incremental = False
+    generator.model.models[0].decoder.forward = _without_cache(model.decoder)
+    plain = generator.generate([model], sample)
+    for with_cache, without in zip(cached, plain, strict=True):
+        for one, other in zip(with_cache, without, strict=True):
+            assert torch.equal(one["tokens"], other["tokens"])
+            torch.testing.assert_close(one["score"], other["score"], **CLOSE)
+
+
+def _without_cache(decoder: Any) -> Any:
+    forward = type(decoder).forward
+
+    def full(tokens: torch.Tensor, encoder_out: Any = None, **ignored: Any) -> Any:
+        return forward(decoder, tokens, encoder_out=encoder_out)
+
+    return full
+
+
+@variant
+@pytest.mark.parametrize("checkpoint_activations", [False, True])
+def test_every_parameter_gets_a_gradient(name: str, checkpoint_activations: bool) -> None:
+    model = build(**VARIANTS[name], checkpoint_activations=checkpoint_activations).train()
+    source, target = batch_of(sentences(3, 6), left_pad=True), previous(sentences(4, 4, seed=1))
+    logits, _ = model(source, None, target)
+    logits.log_softmax(-1)[..., 5].sum().backward()
+    without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+
+
+def test_activation_checkpoints_change_nothing() -> None:
+    source, target = batch_of(sentences(3, 6), left_pad=True), previous(sentences(4, 4, seed=1))
+    plain, _ = build(dropout=0.0).train()(source, None, target)
+    again, _ = build(dropout=0.0, checkpoint_activations=True).train()(source, None, target)
+    assert torch.equal(plain, again)
+
+
+@pytest.mark.parametrize(
+    ("size", "layers", "width", "ffn", "heads"),
+    [("tiny", 2, 128, 512, 4), ("iwslt_de_en", 6, 512, 1024, 4), ("wmt_en_de", 6, 512, 2048, 8)],
+)
+def test_architectures_have_their_size(
+    size: str, layers: int, width: int, ffn: int, heads: int
+) -> None:
+    arch = f"attn_transformer_{size}"
+    assert ARCH_MODEL_REGISTRY[arch].__name__ == "AttnTransformerModel"
+    model = build(arch)
+    for stack in (model.encoder.layers, model.decoder.layers):
+        assert len(stack) == layers
+        assert stack[0].fc1.weight.shape == (ffn, width)
+        assert stack[0].self_attn.num_heads == heads
+    assert str(model.decoder.layers[0].encoder_attn.terms) == "1111"
+    attention = 5 * width**2 + 4 * width  # five matrices, u, v, two biases
+    feed_forward = 2 * width * ffn + ffn + width
+    encoder = layers * (attention + feed_forward + 2 * 2 * width)
+    decoder = layers * (2 * attention + feed_forward + 3 * 2 * width)
+    vocabulary = model.decoder.output_projection.weight.numel()
+    assert sum(p.numel() for p in model.parameters()) == encoder + decoder + 3 * vocabulary
+
+
+def test_a_flag_wins_over_the_architecture() -> None:
+    model = build(encoder_layers=1, encoder_ffn_embed_dim=64)
+    assert len(model.encoder.layers) == 1
+    assert len(model.decoder.layers) == 2
+    assert model.encoder.layers[0].fc1.out_features == 64
+
+
+def test_left_padded_targets_are_refused() -> None:
+    from attn_nmt.models.attn_transformer import AttnTransformerModel
+    from attn_nmt.models.config import AttnTransformerConfig
+
+    message = "^--left-pad-target must be False, .* but is True instead.$"
+    with pytest.raises(ValueError, match=message):
+        AttnTransformerModel.build_model(AttnTransformerConfig(), Task(left_pad_target=True))
+
+
+def test_full_context_alignment_is_refused() -> None:
+    model, source = build(), batch_of(sentences(3), left_pad=True)
+    with pytest.raises(ValueError, match="^--full-context-alignment must be off, .*$"):
+        model.decoder(
+            previous(sentences(2)), encoder_out=model.encoder(source), full_context_alignment=True
+        )

@@ -1,0 +1,69 @@
+"""Every flag is checked before a layer is built."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+import attn_nmt
+from attn_nmt.models.config import AttnTransformerConfig
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"dropout": 1.5}, "--dropout must lie between 0 and 1, but is 1.5 instead."),
+        (
+            {"attention_dropout": -0.1},
+            "--attention-dropout must lie between 0 and 1, but is -0.1 instead.",
+        ),
+        (
+            {"decoder_embed_dim": 256},
+            "--decoder-embed-dim must equal --encoder-embed-dim (512), but is 256 instead.",
+        ),
+        ({"encoder_layers": 0}, "--encoder-layers must be positive, but is 0 instead."),
+        (
+            {"decoder_attention_heads": 7},
+            "--decoder-attention-heads must divide --decoder-embed-dim (512), but is 7 instead.",
+        ),
+    ],
+)
+def test_a_flag_that_breaks_its_rule_is_refused(flags: dict[str, Any], message: str) -> None:
+    values = {**asdict(AttnTransformerConfig()), **flags}
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        AttnTransformerConfig.from_mapping(Namespace(**values))
+
+
+def test_the_defaults_are_transformer_base() -> None:
+    config = AttnTransformerConfig().to_transformer_config()
+    for side in (config.encoder, config.decoder):
+        assert (side.embed_dim, side.ffn_embed_dim, side.layers) == (512, 2048, 6)
+        assert side.attention_heads == 8
+
+
+def test_there_are_no_absolute_positions_and_no_hidden_widths() -> None:
+    values = {**asdict(AttnTransformerConfig()), "encoder_embed_dim": 64, "decoder_embed_dim": 64}
+    config = AttnTransformerConfig.from_mapping(Namespace(**values)).to_transformer_config()
+    assert config.no_token_positional_embeddings
+    # fairseq's own default for these is 512, whatever the decoder's width.
+    assert (config.decoder.input_dim, config.decoder.output_dim) == (64, 64)
+
+
+def test_every_field_has_a_help_text() -> None:
+    config = AttnTransformerConfig()
+    missing = [name for name in asdict(config) if name != "_name" and not config._get_help(name)]
+    assert missing == []
+
+
+def test_the_yaml_file_lists_every_field_with_its_default() -> None:
+    text = (Path(attn_nmt.__file__).parent / "config" / "wmt_en_de.yaml").read_text("utf-8")
+    # The paper shares one vocabulary; fairseq's flags share nothing unless asked to.
+    shared = {"share_decoder_input_output_embed": True, "share_all_embeddings": True}
+    expected = {**asdict(AttnTransformerConfig()), "_name": "attn_transformer", **shared}
+    assert OmegaConf.to_container(OmegaConf.create(text).model) == expected
