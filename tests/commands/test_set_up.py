@@ -1,0 +1,105 @@
+"""setup.sh on machines that lack something: one sentence, a non-zero exit, nothing broken."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commandline import ROOT, run_command
+
+# What setup.sh calls, apart from Python and a compiler.
+TOOLS = ("bash", "cat", "cksum", "cut", "dirname", "grep", "tail")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a folder with just what setup.sh reads."""
+    folder = tmp_path / "checkout"
+    (folder / "scripts").mkdir(parents=True)
+    shutil.copy(ROOT / "scripts" / "setup.sh", folder / "scripts")
+    shutil.copy(ROOT / "setup.cfg", folder)
+    return folder
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a folder to be the whole PATH, with no compiler in it."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for tool in TOOLS:
+        (folder / tool).symlink_to(shutil.which(tool) or tool)
+    (folder / "python3").symlink_to(getattr(sys, "_base_executable", sys.executable))
+    return folder
+
+
+def set_up(
+    checkout: Path, path: Path, **environment: str
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run setup.sh; return its result and its lines on standard error."""
+    result = subprocess.run(
+        ["bash", "scripts/setup.sh"], cwd=checkout, capture_output=True, text=True, check=False,
+        env={"HOME": os.environ["HOME"], "PATH": str(path), **environment},
+    )  # fmt: skip
+    return result, result.stderr.splitlines()
+
+
+def make_python(path: Path, version: tuple[int, int, int]) -> None:
+    """Put a python3 in front that says it is of another version."""
+    real = getattr(sys, "_base_executable", sys.executable)
+    (path / "python3").unlink()
+    (path / "python3").write_text(
+        f"#!/bin/sh\nexec {real} -c "
+        f'\'import sys; sys.version_info = (*{version}, "final", 0); exec(sys.argv[1])\' "$2"\n'
+    )
+    (path / "python3").chmod(0o755)
+
+
+def test_an_old_python_first_on_the_path(checkout: Path, path: Path) -> None:
+    make_python(path, (3, 8, 10))
+    result, lines = set_up(checkout, path)
+    assert result.returncode == 1
+    assert lines == [
+        "setup: Python 3.11 or newer is needed, but python3 is 3.8.10; set PYTHON to a newer one."
+    ]
+    assert not (checkout / ".venv").exists()
+
+
+def test_no_python_at_all(checkout: Path, path: Path) -> None:
+    (path / "python3").unlink()
+    result, lines = set_up(checkout, path)
+    assert result.returncode == 1
+    assert lines == ["setup: Python 3.11 or newer is needed, but python3 is not on the PATH."]
+
+
+def test_no_compiler(checkout: Path, path: Path) -> None:
+    result, lines = set_up(checkout, path)
+    assert result.returncode == 1
+    assert lines == [
+        "setup: a C++ compiler is needed to build fairseq, but neither c++ nor g++ is on the PATH."
+    ]
+    assert not (checkout / ".venv").exists()
+
+
+def test_a_download_that_breaks(checkout: Path, path: Path) -> None:
+    (path / "c++").symlink_to(shutil.which("true") or "/bin/true")
+    result, lines = set_up(checkout, path, TORCH_SPEC="torch==0.0.1", PIP_NO_INDEX="1")
+    assert result.returncode == 1
+    assert lines[-1].startswith("setup: installing PyTorch as TORCH_SPEC says failed: ERROR: ")
+    assert lines[-1].endswith("The whole log is in .venv/set-up.log.")
+    assert not (checkout / ".venv" / ".set-up").exists()
+
+
+def test_a_second_run_does_nothing() -> None:
+    result = run_command("bash", "scripts/setup.sh")
+    assert result.stderr.splitlines() == ["setup: nothing to do, .venv is up to date."]
+
+
+def test_the_doctor_finds_no_conflict() -> None:
+    lines = run_command("python3", "-m", "attn_nmt", "doctor").stdout.splitlines()
+    assert any(line.startswith("torch ") for line in lines)
+    assert any(line.startswith("device ") for line in lines)
+    assert lines[-1].split(maxsplit=1) == ["conflicts", "none known"]
