@@ -8,6 +8,7 @@ The map, from mathematics to command line:
 - ``models``: encoder, decoder and ``--arch`` names; every flag in ``models.config``
 - ``config``: YAML files for ``fairseq-hydra-train``
 - ``checkpoints``: loading without letting a file run code
+- ``fairseq_repairs``: what fairseq gets wrong, mended on import
 - ``data_card``: what a prepared corpus was made of
 - ``evaluation``: translating with a checkpoint, and the labelled scores
 - ``command_line``: how commands refuse bad input

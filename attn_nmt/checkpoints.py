@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import argparse
 import collections
-import functools
 import pickle
 import typing
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -42,33 +40,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        raise UsageError(_why_refused(path, error)) from None
+        raise UsageError(why_refused(path, error)) from None
     if not isinstance(state, dict) or "model" not in state:
         raise UsageError(f"{path} must be a fairseq checkpoint, but holds no model.")
     return state
 
 
-def explain_refusals() -> None:
-    """Let fairseq's commands refuse a checkpoint in our words, not with advice to trust it."""
-    from fairseq import checkpoint_utils
-
-    load = checkpoint_utils.load_checkpoint_to_cpu
-    if not hasattr(load, "__wrapped__"):
-        checkpoint_utils.load_checkpoint_to_cpu = _explained(load)
-
-
-def _explained(load: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(load)
-    def load_or_explain(path: str, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return load(path, *args, **kwargs)
-        except pickle.UnpicklingError as error:
-            raise UsageError(_why_refused(Path(path), error)) from None
-
-    return load_or_explain
-
-
-def _why_refused(path: Path, error: Exception) -> str:
+def why_refused(path: Path, error: Exception) -> str:
+    """Say in one sentence why ``torch.load`` would not have the file at ``path``."""
     try:
         found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception:  # whatever a damaged or hostile file provokes in the reader

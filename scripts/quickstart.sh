@@ -38,7 +38,7 @@ bash "$root/data_prep/prepare_${data}_en2de.sh" "$corpus" "${mirror[@]}"
 fairseq-train "$corpus/data-bin" --user-dir "$root/attn_nmt" --arch attn_transformer_tiny \
   --share-all-embeddings --save-dir "$run" --max-update "$updates" \
   --optimizer adam --adam-betas '(0.9, 0.98)' --lr 0.003 --lr-scheduler inverse_sqrt --warmup-updates 300 \
-  --criterion label_smoothed_cross_entropy --label-smoothing 0.1 --max-tokens 3000 --required-batch-size-multiple 1 \
+  --criterion label_smoothed_cross_entropy --label-smoothing 0.1 --max-tokens 3000 \
   --save-interval-updates 250 --keep-interval-updates 1 --no-epoch-checkpoints \
   --log-format simple --log-interval 50 "$@"
 

@@ -6,9 +6,9 @@
 - ``architectures``: the names for ``--arch``
 """
 
-from attn_nmt import checkpoints
+from attn_nmt import fairseq_repairs
 from attn_nmt.models import architectures, attn_transformer
 
 __all__ = ["architectures", "attn_transformer"]
 
-checkpoints.explain_refusals()
+fairseq_repairs.apply()

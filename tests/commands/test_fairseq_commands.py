@@ -15,7 +15,7 @@ from commandline import RECIPE, ROOT, SMALL, copies, logged, run_command, train
 from attn_nmt.checkpoints import load_checkpoint
 
 # fairseq-validate knows no default task.
-VALIDATE = ("--task", "translation", "--max-tokens", 2000, "--required-batch-size-multiple", 1)
+VALIDATE = ("--task", "translation", "--max-tokens", 2000)
 
 
 def test_a_copy_task_is_learned(data_bin: Path, trained: Path) -> None:
