@@ -26,11 +26,16 @@ class AttentionTerms:
         Raises:
             ValueError: if ``bits`` is not exactly four characters, each ``0`` or ``1``.
         """
-        if not re.fullmatch("[01]{4}", bits):
+        if not cls.is_valid(bits):
             raise ValueError(
                 f"`terms` must be four bits, each 0 or 1, such as '1111', but is {bits!r} instead."
             )
         return cls(*(bit == "1" for bit in bits))
+
+    @staticmethod
+    def is_valid(bits: str) -> bool:
+        """Return whether ``bits`` is four characters, each ``0`` or ``1``."""
+        return re.fullmatch("[01]{4}", bits) is not None
 
     def __str__(self) -> str:
         return "".join("1" if enabled else "0" for enabled in astuple(self))
@@ -49,3 +54,7 @@ class AttentionTerms:
     def uses_position(self) -> bool:
         """True if an energy depends on the distance from query to key."""
         return self.query_position or self.position_only
+
+
+ALL_TERMS = tuple(f"{number:04b}" for number in range(16))
+"""The sixteen settings, from "0000" to "1111"."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -19,29 +17,30 @@ def randomize(module: nn.Module, seed: int = 0) -> None:
 def assert_same(
     module: nn.Module,
     inputs: dict[str, Tensor],
-    fast: Callable[[], Tensor],
-    slow: Callable[[], Tensor],
-    *,
+    expected: Tensor,
+    *found: Tensor,
     tolerance: float = 1e-9,
 ) -> None:
-    """Compare two computations on the same leaves: outputs, and gradients of a random projection.
+    """Compare outputs with the reference's, and the gradients of a random projection of them.
 
-    ``inputs`` and the module's parameters are the leaves; all must have a gradient in ``fast``
-    unless ``slow`` has none either.
+    ``inputs`` and the module's parameters are the leaves of all.
     """
     leaves = {**dict(module.named_parameters()), **inputs}
-    outputs = {"fast": fast(), "slow": slow()}
-    torch.testing.assert_close(outputs["fast"], outputs["slow"], rtol=tolerance, atol=tolerance)
-    direction = torch.randn_like(outputs["slow"])
-    found = {
-        which: torch.autograd.grad(
-            (output * direction).sum(), list(leaves.values()), allow_unused=True
-        )
-        for which, output in outputs.items()
-    }
-    for name, fast_one, slow_one in zip(leaves, found["fast"], found["slow"], strict=True):
-        left = torch.zeros_like(leaves[name]) if fast_one is None else fast_one
-        right = torch.zeros_like(leaves[name]) if slow_one is None else slow_one
-        torch.testing.assert_close(
-            left, right, rtol=tolerance, atol=tolerance, msg=lambda text, n=name: f"{n}: {text}"
-        )
+    close = {"rtol": tolerance, "atol": tolerance}
+    direction = torch.randn_like(expected)
+
+    def gradients(output: Tensor) -> dict[str, Tensor]:
+        total = (output * direction).sum()
+        grads = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+        return {
+            name: torch.zeros_like(leaf) if grad is None else grad
+            for (name, leaf), grad in zip(leaves.items(), grads, strict=True)
+        }
+
+    right = gradients(expected)
+    for output in found:
+        torch.testing.assert_close(output, expected, **close)
+        for name, grad in gradients(output).items():
+            torch.testing.assert_close(
+                grad, right[name], **close, msg=lambda text, name=name: f"{name}: {text}"
+            )

@@ -41,50 +41,54 @@ def attention(
     padding: Tensor | None = None,
     query_offset: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """Equations 1, 2 and 8, key by key; returns output (Lq, B, C) and weights (B, H, Lq, Lk).
+    """Equations 1, 2 and 8, pair by pair; returns output (Lq, B, C) and weights (B, H, Lq, Lk).
 
     ``p`` holds the parameters by their names in RelativeMultiheadAttention.
     """
     (query_length, batch, width), key_length = query.shape, len(key)
     per_head = width // heads
     weights = query.new_zeros(batch, heads, query_length, key_length)
+
+    def projected(name: str, x: Tensor) -> Tensor:
+        """(..., C) -> (..., H, D)."""
+        return (x @ p[name].T).view(*x.shape[:-1], heads, per_head)
+
+    def energy(q: int, j: int) -> Tensor:
+        """Energy of every sentence and head, (B, H)."""
+        total = query.new_zeros(batch, heads)
+        encoding = query.new_tensor(sinusoid(j - query_offset - q, width))
+        if terms[0] == "1":
+            z, x = projected("q_proj.weight", query[q]), projected("k_proj.weight", key[j])
+            total = total + (z * x).sum(-1)
+        if terms[1] == "1":
+            z, r = projected("q_proj.weight", query[q]), projected("r_proj.weight", encoding)
+            total = total + (z * r).sum(-1)
+        if terms[2] == "1":
+            total = total + (p["u"] * projected("k_proj.weight", key[j])).sum(-1)
+        if terms[3] == "1":
+            total = total + (p["v"] * projected("r_proj.weight", encoding)).sum(-1)
+        return total / math.sqrt(per_head)
+
+    values = [projected("v_proj.weight", x) + p["v_proj.bias"].view(heads, -1) for x in value]
     rows = []
     for q in range(query_length):
-        i = query_offset + q
+        in_reach = [
+            j
+            for j in range(key_length)
+            if is_allowed(query_offset + q, j, causal=causal, span=span)
+        ]
+        energies = {j: energy(q, j) for j in in_reach}
+        contexts = []
         for b in range(batch):
-            mixed = []
-            for h in range(heads):
-                part = slice(h * per_head, (h + 1) * per_head)
-                allowed = [
-                    j
-                    for j in range(key_length)
-                    if is_allowed(i, j, causal=causal, span=span)
-                    and not (padding is not None and padding[b, j])
-                ]
-                context = query.new_zeros(per_head)
-                if allowed:
-                    scores = []
-                    for j in allowed:
-                        score = query.new_zeros(())
-                        encoding = query.new_tensor(sinusoid(j - i, width))
-                        if terms[0] == "1":
-                            z, x = p["q_proj.weight"] @ query[q, b], p["k_proj.weight"] @ key[j, b]
-                            score = score + z[part] @ x[part]
-                        if terms[1] == "1":
-                            z, r = p["q_proj.weight"] @ query[q, b], p["r_proj.weight"] @ encoding
-                            score = score + z[part] @ r[part]
-                        if terms[2] == "1":
-                            score = score + p["u"][h] @ (p["k_proj.weight"] @ key[j, b])[part]
-                        if terms[3] == "1":
-                            score = score + p["v"][h] @ (p["r_proj.weight"] @ encoding)[part]
-                        scores.append(score / math.sqrt(per_head))
-                    total = torch.stack(scores)
-                    shares = (total - total.max()).exp()
-                    shares = shares / shares.sum()
-                    for j, share in zip(allowed, shares, strict=True):
-                        weights[b, h, q, j] = share.detach()
-                        x = p["v_proj.weight"] @ value[j, b] + p["v_proj.bias"]
-                        context = context + share * x[part]
-                mixed.append(context)
-            rows.append(p["out_proj.weight"] @ torch.cat(mixed) + p["out_proj.bias"])
-    return torch.stack(rows).view(query_length, batch, width), weights
+            allowed = [j for j in in_reach if padding is None or not padding[b, j]]
+            context = query.new_zeros(heads, per_head)
+            if allowed:
+                scores = torch.stack([energies[j][b] for j in allowed])
+                shares = (scores - scores.max(0).values).exp()
+                shares = shares / shares.sum(0)
+                for j, share in zip(allowed, shares, strict=True):
+                    weights[b, :, q, j] = share.detach()
+                    context = context + share.unsqueeze(-1) * values[j][b]
+            contexts.append(p["out_proj.weight"] @ context.flatten() + p["out_proj.bias"])
+        rows.append(torch.stack(contexts))
+    return torch.stack(rows), weights

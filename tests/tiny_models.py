@@ -26,15 +26,17 @@ class Task:
             self.source_dictionary.add_symbol(f"w{number}")
 
 
-def build(arch: str = "attn_transformer_tiny", **flags: Any) -> Any:
-    """Build ``--arch`` with its defaults and the flags given, in evaluation mode and float64."""
+def build(
+    arch: str = "attn_transformer_tiny", *, dtype: torch.dtype = torch.float64, **flags: Any
+) -> Any:
+    """Build ``--arch`` with its defaults and the flags given, in evaluation mode."""
     assert arch in ARCH_MODEL_REGISTRY
     given = Namespace(**flags)
     ARCH_CONFIG_REGISTRY[arch](given)
     values = {**vars(AttnTransformerConfig()), **vars(given), "_name": arch}
     task = Task()
     torch.manual_seed(3)
-    return build_model(OmegaConf.create(values), task).double().eval()
+    return build_model(OmegaConf.create(values), task).to(dtype).eval()
 
 
 def sentences(*lengths: int, seed: int = 0) -> list[torch.Tensor]:

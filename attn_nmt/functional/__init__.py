@@ -5,5 +5,8 @@ Lq queries, Lk keys, N = Lq + Lk - 1 distances, S source length, T target length
 
 - ``energies``: the four terms of Equation 2, one function each
 - ``relative_position``: the sinusoid R_d of a signed distance, and the relative shift
-- ``masking``: which keys a query may see
+- ``masking``: which keys a query may see, and the softmax over them
+- ``attend``: from energies to mixed values
+- ``running_mean``: attention that does not look at the query, in linear time
+- ``banded``: attention within a span, in blocks
 """

@@ -53,12 +53,12 @@ def masked_softmax(energy: Tensor, blocked: Tensor | None) -> Tensor:
     Half precision is summed in float32 and the result returned in the energy's own type.
 
     Shape:
-        - energy: (..., Lq, Lk); blocked: broadcastable to it, True = blocked
-        - output: (..., Lq, Lk)
+        - energy: (..., Lq, Lk); blocked: broadcastable against it, True = blocked
+        - output: what the two broadcast to
     """
     precise = energy.to(torch.promote_types(energy.dtype, torch.float32))
     if blocked is None:
         return precise.softmax(-1).to(energy.dtype)
     # The lowest finite number rather than -inf: a row of -inf alone would give NaN.
-    weights = precise.masked_fill(blocked, torch.finfo(precise.dtype).min).softmax(-1)
+    weights = torch.where(blocked, torch.finfo(precise.dtype).min, precise).softmax(-1)
     return weights.masked_fill(blocked, 0.0).to(energy.dtype)

@@ -26,19 +26,6 @@ def relative_encoding(distances: Tensor, embed_dim: int, dtype: torch.dtype) -> 
     return waves[:, :embed_dim].to(dtype)
 
 
-def distance_range(
-    query_length: int, key_length: int, *, query_offset: int, device: torch.device
-) -> Tensor:
-    """Return every distance d = j - i between Lq queries and Lk keys, ascending.
-
-    Shape:
-        - output: (Lq + Lk - 1), from the last query to the first key up to the reverse;
-          ``query_offset`` is the absolute position of the first query
-    """
-    last_query = query_offset + query_length - 1
-    return torch.arange(-last_query, key_length - query_offset, device=device)
-
-
 def relative_shift(by_distance: Tensor, key_length: int) -> Tensor:
     """Line up columns that stand for ascending distances with the keys they point at.
 

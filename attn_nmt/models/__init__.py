@@ -1,6 +1,7 @@
 """The models as fairseq sees them; fairseq imports the files of this folder by itself.
 
 - ``config``: every flag, with its rule
+- ``attention_plan``: what the flags mean for each layer
 - ``layers``: one encoder layer, one decoder layer
 - ``attn_transformer``: encoder, decoder and model
 - ``architectures``: the names for ``--arch``

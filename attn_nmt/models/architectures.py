@@ -1,4 +1,4 @@
-"""The names for ``--arch``: each is a size; a flag given on the command line wins over it."""
+"""The names for ``--arch``: a mechanism and a size; a flag on the command line wins over both."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 from fairseq.models import register_model_architecture
 
 from attn_nmt.models import attn_transformer  # noqa: F401  registers the model first
+from attn_nmt.models.attention_plan import NO_SUBLAYER, SIDES
+from attn_nmt.terms import ALL_TERMS
 
 SIZES: dict[str, dict[str, int]] = {
     "tiny": {"embed_dim": 128, "ffn_embed_dim": 512, "layers": 2, "attention_heads": 4},
@@ -24,10 +26,14 @@ def _register(arch: str, defaults: dict[str, Any]) -> None:
                 setattr(args, name, value)
 
 
-for _size, _widths in SIZES.items():
-    _both_sides = {
-        f"{side}_{name}": value
-        for side in ("encoder", "decoder")
-        for name, value in _widths.items()
-    }
-    _register(f"attn_transformer_{_size}", _both_sides)
+# Every row of the paper's Figure 3 and tables: attn0110_wmt_en_de, attnnone_tiny, ...
+MECHANISMS: dict[str, dict[str, str]] = {
+    "attn_transformer": {},
+    **{f"attn{terms}": {"self_attn_terms": terms} for terms in (*ALL_TERMS, NO_SUBLAYER)},
+}
+
+
+for _mechanism, _terms in MECHANISMS.items():
+    for _size, _widths in SIZES.items():
+        _both_sides = {f"{side}_{name}": n for side in SIDES for name, n in _widths.items()}
+        _register(f"{_mechanism}_{_size}", {**_both_sides, **_terms})

@@ -32,9 +32,14 @@ class AttnEncoder(TransformerEncoderBase):
     the start of the sentence, so a translation would otherwise depend on its neighbours' lengths.
     """
 
+    def __init__(self, cfg: TransformerConfig, dictionary: Any, embed_tokens: nn.Module) -> None:
+        # fairseq's constructor builds the layers one by one, and does not say which is which.
+        self._plans = iter(cfg.plan["encoder"])
+        super().__init__(cfg, dictionary, embed_tokens)
+
     def build_encoder_layer(self, cfg: TransformerConfig) -> nn.Module:
         """Build one layer; called by fairseq's constructor."""
-        return _wrap(EncoderLayer(cfg), cfg)
+        return _wrap(EncoderLayer(cfg, next(self._plans)), cfg)
 
     def forward(
         self,
@@ -59,11 +64,15 @@ class AttnEncoder(TransformerEncoderBase):
 class AttnDecoder(TransformerDecoderBase):
     """Target tokens (B, T) and memory -> logits (B, T, V)."""
 
+    def __init__(self, cfg: TransformerConfig, dictionary: Any, embed_tokens: nn.Module) -> None:
+        self._plans = iter(cfg.plan["decoder"])
+        super().__init__(cfg, dictionary, embed_tokens)
+
     def build_decoder_layer(
         self, cfg: TransformerConfig, no_encoder_attn: bool = False
     ) -> nn.Module:
         """Build one layer; called by fairseq's constructor."""
-        return _wrap(DecoderLayer(cfg), cfg)
+        return _wrap(DecoderLayer(cfg, next(self._plans)), cfg)
 
     def buffered_future_mask(self, tensor: Tensor) -> None:
         """No mask to build: the attention modules are causal themselves."""

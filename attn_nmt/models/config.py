@@ -3,12 +3,15 @@
 # No "from __future__ import annotations" here: fairseq reads the types of the fields.
 from argparse import Namespace
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Optional
 
 from fairseq import utils
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.models.transformer import TransformerConfig
 
+from attn_nmt.models.attention_plan import resolve
+
+SelfAttnType = ChoiceEnum(["relative", "none"])
 ActivationFunction = ChoiceEnum(utils.get_available_activation_fns())
 
 
@@ -57,6 +60,43 @@ class AttnTransformerConfig(FairseqDataclass):
     decoder_normalize_before: bool = field(
         default=False, metadata={"help": "layer norm before each decoder sublayer, not after"}
     )
+    self_attn_terms: str = field(
+        default="1111",
+        metadata={
+            "help": "terms of self-attention: four bits for query-key, query-position, key-only "
+            "and position-only; or none for no sublayer; or a comma list with one entry a layer"
+        },
+    )
+    encoder_self_attn_terms: Optional[str] = field(
+        default=None, metadata={"help": "the same for the encoder only; wins"}
+    )
+    decoder_self_attn_terms: Optional[str] = field(
+        default=None, metadata={"help": "the same for the decoder only; wins"}
+    )
+    cross_attn_terms: str = field(
+        default="1111",
+        metadata={
+            "help": "terms of encoder-decoder attention: four bits, or a comma list with one entry "
+            "a decoder layer"
+        },
+    )
+    self_attn_type: SelfAttnType = field(  # type: ignore[valid-type]
+        default="relative",
+        metadata={"help": "what self-attention is made of; none leaves out the sublayer"},
+    )
+    encoder_self_attn_type: Optional[SelfAttnType] = field(  # type: ignore[valid-type]
+        default=None, metadata={"help": "the same for the encoder only; wins"}
+    )
+    decoder_self_attn_type: Optional[SelfAttnType] = field(  # type: ignore[valid-type]
+        default=None, metadata={"help": "the same for the decoder only; wins"}
+    )
+    self_attn_span: int = field(
+        default=0,
+        metadata={
+            "help": "odd number of tokens that self-attention reaches over, centred on the query, "
+            "in the decoder ending with it; 0 for no limit"
+        },
+    )
     share_decoder_input_output_embed: bool = field(
         default=False, metadata={"help": "use the decoder's embeddings as its output projection"}
     )
@@ -103,23 +143,31 @@ class AttnTransformerConfig(FairseqDataclass):
             heads = f"{side}_attention_heads"
             rule = f"divide --{side}-embed-dim ({width})"
             _require(heads, width % getattr(self, heads) == 0, rule, self)
+        resolve(self)
 
     @classmethod
     def from_mapping(cls, values: Any) -> "AttnTransformerConfig":
         """Read a fairseq configuration (a namespace or a DictConfig), and check it."""
-        read = {f.name: getattr(values, f.name) for f in fields(cls) if f.name != "_name"}
+        read: dict[str, Any] = {
+            # A checkpoint may be older than a field, and then means its default.
+            f.name: getattr(values, f.name, f.default)
+            for f in fields(cls)
+            if f.name != "_name"
+        }
         config = cls(**read)
         config.validate()
         return config
 
     def to_transformer_config(self) -> TransformerConfig:
-        """Say the same in the nested form that fairseq's encoder and decoder read."""
+        """Say the same in the nested form that fairseq reads, with the layers' plan beside it."""
         flat = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "_name"}
         # Relative attention is the only source of word order in these models.
         flat["no_token_positional_embeddings"] = True
         # Left out, fairseq would keep its own default width for these two.
         flat["decoder_input_dim"] = flat["decoder_output_dim"] = self.decoder_embed_dim
-        return TransformerConfig.from_namespace(Namespace(**flat))
+        nested = TransformerConfig.from_namespace(Namespace(**flat))
+        nested.plan = resolve(self)
+        return nested
 
 
 def _require(name: str, holds: bool, rule: str, config: AttnTransformerConfig) -> None:

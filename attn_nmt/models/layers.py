@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from fairseq import utils
 from fairseq.models.transformer import TransformerConfig
+from fairseq.models.transformer.transformer_config import EncDecBaseConfig
 from fairseq.modules import FairseqDropout, LayerNorm
 from torch import Tensor, nn
 
+from attn_nmt.models.attention_plan import NO_SUBLAYER, LayerPlan
 from attn_nmt.modules import RelativeMultiheadAttention
 from attn_nmt.modules.incremental import IncrementalState
 
@@ -27,11 +30,35 @@ class TransformerLayer(nn.Module):
         self.fc2 = nn.Linear(ffn_dim, width)
         self.final_layer_norm = LayerNorm(width)
 
+    def _build_self_attn(
+        self, config: TransformerConfig, side: EncDecBaseConfig, plan: LayerPlan, *, causal: bool
+    ) -> None:
+        """Add ``self_attn`` and its layer norm; both are None where the plan has no sublayer."""
+        self.self_attn: RelativeMultiheadAttention | None = None
+        self.self_attn_layer_norm: nn.Module | None = None
+        if plan.self_attn != NO_SUBLAYER:
+            self.self_attn = RelativeMultiheadAttention(
+                side.embed_dim,
+                side.attention_heads,
+                terms=plan.self_attn,
+                dropout=config.attention_dropout,
+                span=plan.span,
+                causal=causal,
+            )
+            self.self_attn_layer_norm = LayerNorm(side.embed_dim)
+
     def residual(self, x: Tensor, sublayer: Callable[[Tensor], Tensor], norm: nn.Module) -> Tensor:
         """Return norm(x + dropout(sublayer(x))), or x + dropout(sublayer(norm(x))) if pre-norm."""
         if self.normalize_before:
             return x + self.dropout_module(sublayer(norm(x)))
         return norm(x + self.dropout_module(sublayer(x)))
+
+    def self_attention(self, x: Tensor, **options: Any) -> Tensor:
+        """Apply the self-attention sublayer; without one, return ``x``: (L, B, C) -> (L, B, C)."""
+        attention, norm = self.self_attn, self.self_attn_layer_norm
+        if attention is None or norm is None:
+            return x
+        return self.residual(x, lambda y: attention(y, need_weights=False, **options)[0], norm)
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """(L, B, C) -> (L, B, ffn_dim) -> (L, B, C)."""
@@ -41,13 +68,10 @@ class TransformerLayer(nn.Module):
 class EncoderLayer(TransformerLayer):
     """Self-attention, then feed-forward."""
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig, plan: LayerPlan) -> None:
         side = config.encoder
         super().__init__(config, side.ffn_embed_dim, normalize_before=side.normalize_before)
-        self.self_attn = RelativeMultiheadAttention(
-            side.embed_dim, side.attention_heads, dropout=config.attention_dropout
-        )
-        self.self_attn_layer_norm = LayerNorm(side.embed_dim)
+        self._build_self_attn(config, side, plan, causal=False)
 
     def forward(self, x: Tensor, encoder_padding_mask: Tensor | None) -> Tensor:
         """Encode one layer.
@@ -56,11 +80,7 @@ class EncoderLayer(TransformerLayer):
             - x, output: (S, B, C)
             - encoder_padding_mask: (B, S), True = padding
         """
-
-        def attend(y: Tensor) -> Tensor:
-            return self.self_attn(y, key_padding_mask=encoder_padding_mask, need_weights=False)[0]
-
-        x = self.residual(x, attend, self.self_attn_layer_norm)
+        x = self.self_attention(x, key_padding_mask=encoder_padding_mask)
         return self.residual(x, self.feed_forward, self.final_layer_norm)
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
@@ -70,15 +90,16 @@ class EncoderLayer(TransformerLayer):
 class DecoderLayer(TransformerLayer):
     """Causal self-attention, attention over the encoder's output, then feed-forward."""
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig, plan: LayerPlan) -> None:
         side = config.decoder
         super().__init__(config, side.ffn_embed_dim, normalize_before=side.normalize_before)
-        heads, dropout = side.attention_heads, config.attention_dropout
-        self.self_attn = RelativeMultiheadAttention(
-            side.embed_dim, heads, dropout=dropout, causal=True
+        self._build_self_attn(config, side, plan, causal=True)
+        self.encoder_attn = RelativeMultiheadAttention(
+            side.embed_dim,
+            side.attention_heads,
+            terms=plan.cross_attn,
+            dropout=config.attention_dropout,
         )
-        self.self_attn_layer_norm = LayerNorm(side.embed_dim)
-        self.encoder_attn = RelativeMultiheadAttention(side.embed_dim, heads, dropout=dropout)
         self.encoder_attn_layer_norm = LayerNorm(side.embed_dim)
 
     def forward(
@@ -104,15 +125,6 @@ class DecoderLayer(TransformerLayer):
         """
         weights: Tensor | None = None
 
-        def attend_target(y: Tensor) -> Tensor:
-            return self.self_attn(
-                y,
-                key_padding_mask=self_attn_padding_mask,
-                incremental_state=incremental_state,
-                need_weights=False,
-                attn_mask=self_attn_mask,
-            )[0]
-
         def attend_source(y: Tensor) -> Tensor:
             nonlocal weights
             y, weights = self.encoder_attn(
@@ -126,6 +138,11 @@ class DecoderLayer(TransformerLayer):
             )
             return y
 
-        x = self.residual(x, attend_target, self.self_attn_layer_norm)
+        x = self.self_attention(
+            x,
+            key_padding_mask=self_attn_padding_mask,
+            incremental_state=incremental_state,
+            attn_mask=self_attn_mask,
+        )
         x = self.residual(x, attend_source, self.encoder_attn_layer_norm)
         return self.residual(x, self.feed_forward, self.final_layer_norm), weights, None

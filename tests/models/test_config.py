@@ -32,6 +32,55 @@ from attn_nmt.models.config import AttnTransformerConfig
             {"decoder_attention_heads": 7},
             "--decoder-attention-heads must divide --decoder-embed-dim (512), but is 7 instead.",
         ),
+        (
+            {"self_attn_terms": "111"},
+            "--self-attn-terms must be four bits, each 0 or 1, or none, but is '111' instead.",
+        ),
+        (
+            {"self_attn_terms": "11112"},
+            "--self-attn-terms must be four bits, each 0 or 1, or none, but is '11112' instead.",
+        ),
+        (
+            {"encoder_self_attn_terms": "abcd"},
+            "--encoder-self-attn-terms must be four bits, each 0 or 1, or none, but is 'abcd' "
+            "instead.",
+        ),
+        (
+            {"decoder_self_attn_terms": ""},
+            "--decoder-self-attn-terms must be four bits, each 0 or 1, or none, but is '' instead.",
+        ),
+        (
+            {"self_attn_terms": "1111,0010"},
+            "--self-attn-terms must have one entry, or one for each of the 6 layers, "
+            "but '1111,0010' has 2 instead.",
+        ),
+        (
+            {"cross_attn_terms": "none"},
+            "--cross-attn-terms must be four bits, each 0 or 1, but is 'none' instead.",
+        ),
+        (
+            {"cross_attn_terms": "1111,1000,1111"},
+            "--cross-attn-terms must have one entry, or one for each of the 6 layers, "
+            "but '1111,1000,1111' has 3 instead.",
+        ),
+        (
+            {"self_attn_span": 4},
+            "--self-attn-span must be odd, or 0 for no limit, but is 4 instead.",
+        ),
+        (
+            {"self_attn_span": -3},
+            "--self-attn-span must be odd, or 0 for no limit, but is -3 instead.",
+        ),
+        (
+            {"self_attn_span": 5, "self_attn_type": "none"},
+            "--self-attn-span must be 0 where no layer has relative self-attention, "
+            "but is 5 instead.",
+        ),
+        (
+            {"self_attn_span": 5, "self_attn_terms": "none"},
+            "--self-attn-span must be 0 where no layer has relative self-attention, "
+            "but is 5 instead.",
+        ),
     ],
 )
 def test_a_flag_that_breaks_its_rule_is_refused(flags: dict[str, Any], message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -16,13 +17,21 @@ ALL_TERMS = [f"{number:04b}" for number in range(16)]
 
 # Name -> a mechanism that mixes the positions of one sequence, causal or not.
 MECHANISMS: dict[str, Callable[[bool], nn.Module]] = {
-    f"{terms}, span {span}": lambda causal, terms=terms, span=span: RelativeMultiheadAttention(
-        WIDTH, 2, terms=terms, span=span, causal=causal
+    f"{terms}, span {span}, {path}": lambda causal, make=(terms, span, path): attention(
+        *make, causal=causal
     )
     for terms in ALL_TERMS
     for span in (None, 3)
+    for path in ("fast", "weights")
 }
 mechanism = pytest.mark.parametrize("name", MECHANISMS)
+
+
+def attention(terms: str, span: int | None, path: str, *, causal: bool) -> nn.Module:
+    """Attention that is asked for its weights, which takes the plain path, or is not."""
+    module = RelativeMultiheadAttention(WIDTH, 2, terms=terms, span=span, causal=causal)
+    module.forward = partial(module.forward, need_weights=path == "weights")  # type: ignore[method-assign]
+    return module
 
 
 def build(name: str, *, causal: bool) -> nn.Module:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from gradients import randomize
@@ -27,21 +29,37 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("span", [None, 5])
 @pytest.mark.parametrize("steps", [[1] * TARGET, [3, 4]])
+@pytest.mark.parametrize("weighing", [False, True])
 @pytest.mark.parametrize("terms", ALL_TERMS)
-def test_step_by_step_equals_full(terms: str, steps: list[int], span: int | None) -> None:
+def test_step_by_step_equals_full(
+    terms: str, weighing: bool, steps: list[int], span: int | None
+) -> None:
     module, (target, source, padding), state = build(terms, span), inputs(), {}
-    found = [
-        module(part, source, source, padding, incremental_state=state, static_kv=True)[0]
-        for part in target.split(steps)
-    ]
-    expected, _ = module(target, source, source, padding)
-    torch.testing.assert_close(torch.cat(found), expected, rtol=1e-10, atol=1e-10)
+    options = {"incremental_state": state, "static_kv": True, "need_weights": weighing}
+    found = [module(part, source, source, padding, **options) for part in target.split(steps)]
+    expected, weights = module(target, source, source, padding)
+    torch.testing.assert_close(torch.cat([y for y, _ in found]), expected, rtol=1e-10, atol=1e-10)
+    if weighing:
+        torch.testing.assert_close(torch.cat([w for _, w in found], dim=1), weights)
 
 
 @pytest.mark.parametrize("terms", ALL_TERMS)
-def test_beams_are_reordered(terms: str) -> None:
+def test_weights_may_be_asked_for_at_any_step(terms: str) -> None:
+    """The last layer is asked for alignments in one step and not in another."""
+    module, (target, source, padding), state = build(terms), inputs(), {}
+    _, expected = module(target, source, source, padding)
+    options = {"incremental_state": state, "static_kv": True}
+    module(target[:2], source, source, padding, **options, need_weights=False)
+    _, weights = module(target[2:], source, source, padding, **options)
+    torch.testing.assert_close(weights, expected[:, 2:])
+
+
+@pytest.mark.parametrize("weighing", [False, True])
+@pytest.mark.parametrize("terms", ALL_TERMS)
+def test_beams_are_reordered(terms: str, weighing: bool) -> None:
     module, (target, source, padding), state = build(terms), inputs(), {}
     order = [1, 1, 0, 2]
+    module.forward = partial(module.forward, need_weights=weighing)  # type: ignore[method-assign]
     module(target[:2], source, source, padding, incremental_state=state, static_kv=True)
     module.reorder_incremental_state(state, torch.tensor(order))
     # The keys given from now on must not matter: they are cached.
@@ -53,9 +71,11 @@ def test_beams_are_reordered(terms: str) -> None:
     torch.testing.assert_close(found, expected[2:], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("weighing", [False, True])
 @pytest.mark.parametrize("terms", ALL_TERMS)
-def test_right_padding_changes_nothing(terms: str) -> None:
+def test_right_padding_changes_nothing(terms: str, weighing: bool) -> None:
     module, (target, source, padding) = build(terms), inputs()
+    module.forward = partial(module.forward, need_weights=weighing)  # type: ignore[method-assign]
     among, _ = module(target, source, source, padding)
     alone, _ = module(target[:, 1:2], source[:3, 1:2], source[:3, 1:2])
     torch.testing.assert_close(among[:, 1:2], alone, rtol=1e-10, atol=1e-10)

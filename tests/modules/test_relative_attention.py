@@ -17,8 +17,15 @@ from attn_nmt.modules import RelativeMultiheadAttention
 
 ALL_TERMS = [f"{number:04b}" for number in range(16)]
 WIDTH, HEADS, BATCH = 6, 2, 2
+PADDING = ("none", "left", "right", "all")
 MODES = {"self": {}, "causal": {"causal": True}, "cross": {}}
-LENGTHS = {"self": [(1, 1), (5, 5)], "causal": [(1, 1), (5, 5)], "cross": [(1, 4), (5, 1), (3, 6)]}
+SPANS = (None, 1, 5)
+# Degenerate, odd, and as long as any path needs to cut a sequence in two.
+LENGTHS = {
+    "self": [(1, 1), (2, 2), (33, 33)],
+    "causal": [(1, 1), (2, 2), (33, 33)],
+    "cross": [(1, 4), (5, 1), (3, 6), (33, 17)],
+}
 
 
 def build(terms: str, **options: Any) -> RelativeMultiheadAttention:
@@ -37,15 +44,14 @@ def padding_of(kind: str, key_length: int) -> Tensor | None:
     return mask.flip(1) if kind == "right" else mask
 
 
-@pytest.mark.parametrize("span", [None, 3])
+@pytest.mark.parametrize("span", SPANS)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("terms", ALL_TERMS)
 def test_equals_the_loops_in_value_and_every_gradient(
     terms: str, mode: str, span: int | None
 ) -> None:
     module = build(terms, span=span, **MODES[mode])
-    kinds = ("none", "left", "right", "all")
-    for (query_length, key_length), kind in itertools.product(LENGTHS[mode], kinds):
+    for (query_length, key_length), kind in itertools.product(LENGTHS[mode], PADDING):
         query = torch.randn(query_length, BATCH, WIDTH).double().requires_grad_()
         key = value = query
         if mode == "cross":
@@ -57,9 +63,10 @@ def test_equals_the_loops_in_value_and_every_gradient(
             dict(module.named_parameters()), query, key, value,
             heads=HEADS, terms=terms, span=span, padding=padding, **MODES[mode],
         )  # fmt: skip
-        found, found_weights = module(query, key, value, padding, need_head_weights=True)
-        inputs = {"query": query, "key": key, "value": value}
-        assert_same(module, inputs, lambda y=found: y, lambda y=expected: y)
+        plain, found_weights = module(query, key, value, padding, need_head_weights=True)
+        fast, nothing = module(query, key, value, padding, need_weights=False)
+        assert nothing is None
+        assert_same(module, {"query": query, "key": key, "value": value}, expected, plain, fast)
         torch.testing.assert_close(found_weights, weights.transpose(0, 1))
 
 

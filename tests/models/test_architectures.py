@@ -1,0 +1,87 @@
+"""Every name for --arch: it builds, trains a step, and has the parameters of its row, no more."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from fairseq.models import ARCH_MODEL_INV_REGISTRY
+from tiny_models import build, sentences
+from torch import nn
+
+# Parameters of one self-attention: matrices of width x width, vectors of the width.
+SELF_ATTENTION = {
+    "none": (0, 0),
+    "0000": (2, 2),  # v_proj, out_proj and their biases, which all the others have too
+    "0001": (3, 3),  # r_proj, v
+    "0010": (3, 3),  # k_proj, u
+    "0011": (4, 4),  # k_proj, r_proj, u, v
+    "0100": (4, 2),  # q_proj, r_proj
+    "0101": (4, 3),  # q_proj, r_proj, v
+    "0110": (5, 3),  # q_proj, k_proj, r_proj, u
+    "0111": (5, 4),  # q_proj, k_proj, r_proj, u, v
+    "1000": (4, 2),  # q_proj, k_proj
+    "1001": (5, 3),  # q_proj, k_proj, r_proj, v
+    "1010": (4, 3),  # q_proj, k_proj, u
+    "1011": (5, 4),  # q_proj, k_proj, r_proj, u, v
+    "1100": (5, 2),  # q_proj, k_proj, r_proj
+    "1101": (5, 3),  # q_proj, k_proj, r_proj, v
+    "1110": (5, 3),  # q_proj, k_proj, r_proj, u
+    "1111": (5, 4),  # q_proj, k_proj, r_proj, u, v
+}
+# Layers on each side, width, width of the feed-forward sublayers, heads.
+SIZES = {
+    "tiny": (2, 128, 512, 4),
+    "iwslt_de_en": (6, 512, 1024, 4),
+    "wmt_en_de": (6, 512, 2048, 8),
+}
+ROWS = {"attn_transformer": "1111", **{f"attn{terms}": terms for terms in SELF_ATTENTION}}
+
+
+def expected_parameters(terms: str, size: str, vocabulary: int) -> int:
+    layers, width, ffn, _ = SIZES[size]
+    matrices, vectors = SELF_ATTENTION[terms]
+    norm = 2 * width
+    self_attention = matrices * width**2 + vectors * width + (norm if terms != "none" else 0)
+    cross_attention = 5 * width**2 + 4 * width + norm
+    feed_forward = 2 * width * ffn + ffn + width + norm
+    encoder = layers * (self_attention + feed_forward)
+    decoder = layers * (self_attention + cross_attention + feed_forward)
+    return encoder + decoder + 3 * vocabulary * width
+
+
+def test_the_names_are_those_of_the_paper() -> None:
+    names = set(ARCH_MODEL_INV_REGISTRY["attn_transformer"]) - {"attn_transformer"}
+    assert names == {f"{row}_{size}" for row in ROWS for size in SIZES}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("row", ROWS)
+def test_an_architecture_builds_and_trains_a_step(row: str, size: str) -> None:
+    model = build(f"{row}_{size}", dtype=torch.float32).train()
+    layers, width, ffn, heads = SIZES[size]
+    vocabulary = model.decoder.output_projection.out_features
+    found = sum(parameter.numel() for parameter in model.parameters())
+    assert found == expected_parameters(ROWS[row], size, vocabulary)
+    for stack in (model.encoder.layers, model.decoder.layers):
+        assert len(stack) == layers
+        for layer in stack:
+            assert layer.fc1.weight.shape == (ffn, width)
+            assert (layer.self_attn is None) == (ROWS[row] == "none")
+            assert layer.self_attn is None or layer.self_attn.num_heads == heads
+            assert layer.self_attn is None or str(layer.self_attn.terms) == ROWS[row]
+    for layer in model.decoder.layers:
+        assert (str(layer.encoder_attn.terms), layer.encoder_attn.num_heads) == ("1111", heads)
+    train_a_step(model)
+
+
+def train_a_step(model: nn.Module) -> None:
+    """Every parameter gets a gradient, as DDP requires, and moves."""
+    source, target = sentences(4, 4), torch.stack(sentences(5, 5, seed=1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    logits, _ = model(torch.stack(source), None, target)
+    nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten()).backward()
+    optimizer.step()
+    for old, (name, parameter) in zip(before, model.named_parameters(), strict=True):
+        assert parameter.grad is not None, name
+        assert not torch.equal(old, parameter), name

@@ -1,0 +1,211 @@
+"""The fast ways against the plain one, where they cut sequences up, and what they do not do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from gradients import assert_same, randomize
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attn_nmt.modules import RelativeMultiheadAttention
+from attn_nmt.terms import ALL_TERMS
+
+WIDTH, BATCH = 8, 2
+
+
+def build(terms: str, **options: Any) -> RelativeMultiheadAttention:
+    module = RelativeMultiheadAttention(WIDTH, 2, terms=terms, **options).double()
+    randomize(module)
+    return module
+
+
+def assert_fast_equals_plain(
+    module: RelativeMultiheadAttention,
+    query_length: int,
+    key_length: int | None,
+    padding: torch.Tensor | None,
+) -> None:
+    query = torch.randn(query_length, BATCH, WIDTH).double().requires_grad_()
+    key = query
+    if key_length is not None:
+        key = torch.randn(key_length, BATCH, WIDTH).double().requires_grad_()
+    plain, _ = module(query, key, key, padding)
+    fast, _ = module(query, key, key, padding, need_weights=False)
+    assert_same(module, {"query": query, "key": key}, plain, fast)
+
+
+# Around one and several blocks of 32 queries, and chunks of 64 keys.
+@pytest.mark.parametrize("length", [32, 64, 65, 150])
+@pytest.mark.parametrize("span", [None, 3, 41])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("terms", ALL_TERMS)
+def test_long_sequences(terms: str, causal: bool, span: int | None, length: int) -> None:
+    padding = torch.zeros(BATCH, length, dtype=torch.bool)
+    padding[0, : length // 2] = True
+    padding[1, -3:] = True
+    module = build(terms, span=span, causal=causal)
+    assert_fast_equals_plain(module, length, None, padding)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_any_shape_and_any_padding(data: st.DataObject) -> None:
+    """Padding in any place, queries before and after the keys, sentences of nothing but padding."""
+    causal = data.draw(st.booleans(), "causal")
+    span = data.draw(st.none() | st.integers(0, 20).map(lambda n: 2 * n + 1), "span")
+    query_length = data.draw(st.integers(1, 80), "Lq")
+    key_length = data.draw(st.integers(1, 80), "Lk") if not causal else query_length
+    bits = st.lists(st.booleans(), min_size=BATCH * key_length, max_size=BATCH * key_length)
+    padding = data.draw(st.none() | bits.map(torch.tensor), "padding")
+    module = build(data.draw(st.sampled_from(ALL_TERMS), "terms"), span=span, causal=causal)
+    mask = None if padding is None else padding.view(BATCH, key_length)
+    assert_fast_equals_plain(module, query_length, key_length, mask)
+
+
+@pytest.mark.parametrize("steps", [[1] * 140, [40, 1, 70, 29], [100, 40]])
+@pytest.mark.parametrize("span", [None, 3, 41])
+@pytest.mark.parametrize("terms", ["0000", "0010", "0001", "1111"])
+def test_long_decoding(terms: str, span: int | None, steps: list[int]) -> None:
+    module, state = build(terms, span=span, causal=True).eval(), {}
+    x = torch.randn(sum(steps), BATCH, WIDTH).double()
+    found = [
+        module(part, incremental_state=state, need_weights=False)[0] for part in x.split(steps)
+    ]
+    expected, _ = module(x)
+    torch.testing.assert_close(torch.cat(found), expected, rtol=1e-10, atol=1e-10)
+
+
+def elements(state: dict[str, Any]) -> int:
+    (cache,) = state.values()
+    return sum(tensor.numel() for tensor in cache.values() if tensor is not None)
+
+
+@pytest.mark.parametrize(
+    ("terms", "span", "most"),
+    [("0010", None, 0), ("0000", None, 0), ("1111", 5, 4), ("0001", 5, 4)],
+)
+def test_the_cache_does_not_grow(terms: str, span: int | None, most: int) -> None:
+    """Query-free terms remember a mean and its energy, a span the keys within it."""
+    module, state = build(terms, span=span, causal=True).eval(), {}
+    sizes = []
+    for _ in range(20):
+        module(torch.randn(1, BATCH, WIDTH).double(), incremental_state=state, need_weights=False)
+        sizes.append(elements(state))
+    keys_and_values = 2 if module.terms.uses_key else 1
+    fixed = 2 * BATCH if most == 0 else 2
+    assert sizes[-1] == max(most * keys_and_values, 1) * BATCH * WIDTH + fixed
+    assert sizes[-1] == sizes[10]
+
+
+def test_energies_far_apart_do_not_overflow() -> None:
+    """A running mean by plain sums of exponentials would be inf / inf, or 0 / 0."""
+    module = build("0010", causal=True).float()
+    x = torch.randn(200, BATCH, WIDTH) * 300
+    plain, _ = module(x)
+    fast, _ = module(x, need_weights=False)
+    energies = module.energies(x, x)["key_only"]
+    assert energies.max() - energies.min() > 1000
+    torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("terms", ALL_TERMS)
+def test_dropout_is_drawn_for_each_query(terms: str) -> None:
+    """Shared weights must not mean shared dropout."""
+    module = build(terms, dropout=0.5).train()
+    x = torch.randn(1, 1, WIDTH).double().expand(6, 1, WIDTH)
+    fast, _ = module(x, need_weights=False)
+    assert len(fast.squeeze(1).unique(dim=0)) > 1
+
+
+def test_weights_cannot_be_had_after_a_step_without() -> None:
+    module, state = build("0010", causal=True).eval(), {}
+    x = torch.randn(1, BATCH, WIDTH).double()
+    module(x, incremental_state=state, need_weights=False)
+    message = "^`need_weights` must be asked for from the first decoding step on, but is True .*$"
+    with pytest.raises(ValueError, match=message):
+        module(x, incremental_state=state)
+
+
+def test_positions_are_projected_once_in_evaluation() -> None:
+    module, calls = build("0100", causal=True).eval(), []
+    module.r_proj.register_forward_hook(lambda *_: calls.append(1))
+    state: dict[str, Any] = {}
+    with torch.no_grad():
+        for _ in range(16):
+            module(torch.randn(1, BATCH, WIDTH).double(), incremental_state=state)
+    # The table doubles when a distance falls outside.
+    assert len(calls) <= 5
+
+
+@pytest.mark.parametrize("change", ["step", "load", "half"])
+def test_kept_positions_follow_the_weight(change: str) -> None:
+    module, x = build("0100").eval(), torch.randn(5, BATCH, WIDTH).double()
+    with torch.no_grad():
+        before, _ = module(x)
+    if change == "step":
+        with torch.no_grad():
+            module.r_proj.weight.mul_(2)
+    elif change == "load":
+        state = {name: 2 * tensor for name, tensor in module.state_dict().items()}
+        module.load_state_dict(state)
+    else:
+        module, x = module.float(), x.float()
+    expected, _ = module(x)
+    with torch.no_grad():
+        found, _ = module(x)
+    torch.testing.assert_close(found, expected)
+    assert change == "half" or not torch.allclose(found, before)
+
+
+@pytest.mark.parametrize("terms", ["0010", "0000"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_query_free_terms_build_nothing_square(terms: str, causal: bool) -> None:
+    """The largest tensor of a pass over L positions grows with L, not with its square."""
+    largest = {}
+    for length in (256, 1024):
+        module, sizes = build(terms, causal=causal), []
+        with Recorder(sizes):
+            module(torch.randn(length, 1, WIDTH).double(), need_weights=False)
+        largest[length] = max(sizes)
+    assert largest[1024] <= 4 * largest[256]
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("terms", ALL_TERMS)
+def test_a_span_builds_nothing_square(terms: str, causal: bool) -> None:
+    largest = {}
+    for length in (256, 1024):
+        module, sizes = build(terms, span=9, causal=causal), []
+        with Recorder(sizes):
+            module(torch.randn(length, 1, WIDTH).double(), need_weights=False)
+        largest[length] = max(sizes)
+    assert largest[1024] <= 4 * largest[256]
+
+
+@pytest.mark.parametrize("terms", ALL_TERMS)
+def test_no_tensor_has_channels_for_every_pair(terms: str) -> None:
+    length, sizes = 96, []
+    module = RelativeMultiheadAttention(64, 2, terms=terms).double()
+    with Recorder(sizes):
+        module(torch.randn(length, 1, 64).double(), need_weights=False)
+    assert max(sizes) < length * length * 64
+
+
+class Recorder(torch.utils._python_dispatch.TorchDispatchMode):
+    """Notes the number of elements of every tensor that is made."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        super().__init__()
+        self.sizes = sizes
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for tensor in torch.utils._pytree.tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                self.sizes.append(tensor.numel())
+        return result
