@@ -11,10 +11,11 @@ from attn_nmt.functional.energies import (
     query_key_energy,
     query_position_energy,
 )
+from attn_nmt.functional.masking import either_blocked, out_of_reach
 from attn_nmt.functional.relative_position import relative_encoding
-from attn_nmt.modules import attention_paths
 from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
 from attn_nmt.modules.memory import SHARED_STATE, Memory
+from attn_nmt.modules.paths import Call, attend
 from attn_nmt.modules.position_table import PositionTable
 from attn_nmt.terms import AttentionTerms
 
@@ -33,7 +34,7 @@ class RelativeMultiheadAttention(IncrementalModule):
     Positions count every slot of the tensors, so in encoder-decoder attention the padding of the
     keys belongs on the right.
 
-    :meth:`energies` is the specification. ``attention_paths`` holds the faster ways to the same
+    :meth:`energies` is the specification. ``paths`` holds the faster ways to the same
     result: terms that do not look at the query cost no more than their length, a span no more than
     length times span.
 
@@ -137,9 +138,9 @@ class RelativeMultiheadAttention(IncrementalModule):
             ValueError: if weights are asked of a causal module that has begun to decode without
                 them, and so kept no keys.
         """
-        heads, weights = attention_paths.attend(
+        heads, weights = attend(
             self,
-            attention_paths.Call(
+            Call(
                 query=query,
                 key=query if key is None else key,
                 value=value if value is not None else query if key is None else key,
@@ -239,3 +240,24 @@ class RelativeMultiheadAttention(IncrementalModule):
         if self.span is None:
             return None, 0 if self.causal else None
         return (self.span - 1, 0) if self.causal else (self.span // 2, self.span // 2)
+
+    def blocked(self, query_length: int, memory: Memory) -> Tensor | None:
+        """Join padding, causality and span; broadcastable to (B, H, Lq, Lk), True = blocked."""
+        backward, forward = self.reach
+        blocked = out_of_reach(
+            query_length,
+            memory.length,
+            query_offset=memory.query_offset,
+            backward=backward,
+            forward=forward,
+            device=memory.value.device,
+        )
+        if memory.padding is None:
+            return blocked
+        # (B, Lk) -> (B, 1, 1, Lk)
+        return either_blocked(blocked, memory.padding_mask()[:, None, None])
+
+    @property
+    def active_dropout(self) -> float:
+        """The probability of dropping a weight now: none in evaluation."""
+        return self.dropout if self.training else 0.0

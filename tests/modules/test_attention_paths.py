@@ -120,13 +120,15 @@ def test_dropout_is_drawn_for_each_query(terms: str) -> None:
     assert len(fast.squeeze(1).unique(dim=0)) > 1
 
 
-def test_weights_cannot_be_had_after_a_step_without() -> None:
+@pytest.mark.parametrize("late", ["need_weights", "attn_mask"])
+def test_weights_cannot_be_had_after_a_step_without(late: str) -> None:
     module, state = build("0010", causal=True).eval(), {}
     x = torch.randn(1, BATCH, WIDTH).double()
     module(x, incremental_state=state, need_weights=False)
-    message = "^`need_weights` must be asked for from the first decoding step on, but is True .*$"
+    message = "^`need_weights` and `attn_mask` must be given from the first decoding step on, .*$"
+    mask = torch.zeros(1, 2, dtype=torch.bool) if late == "attn_mask" else None
     with pytest.raises(ValueError, match=message):
-        module(x, incremental_state=state)
+        module(x, incremental_state=state, need_weights=late == "need_weights", attn_mask=mask)
 
 
 def test_positions_are_projected_once_in_evaluation() -> None:

@@ -153,6 +153,35 @@ def test_1111_is_fairseqs_relative_attention() -> None:
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_1111_is_the_relative_attention_of_xlnet(causal: bool) -> None:
+    from transformers import XLNetConfig
+    from transformers.models.xlnet.modeling_xlnet import XLNetRelativeAttention
+
+    module, length = build("1111", causal=causal), 7
+    config = XLNetConfig(d_model=WIDTH, n_head=HEADS, dropout=0.0)
+    theirs = XLNetRelativeAttention(config).double()
+    with torch.no_grad():
+        theirs.r_w_bias.copy_(module.u)
+        theirs.r_r_bias.copy_(module.v)
+    x = torch.randn(length, BATCH, WIDTH).double()
+
+    def heads(projected: Tensor) -> Tensor:
+        return projected.view(*projected.shape[:-1], HEADS, -1)
+
+    # Its table has one distance more than ours, and runs from i - j = length downwards.
+    table = module.r_proj(module.relative_encoding(torch.arange(-length, length)))
+    mask = torch.ones(length, length).triu(1).double().mul(float(causal))
+    mixed = theirs.rel_attn_core(
+        heads(module.q_proj(x)), heads(module.k_proj(x)), heads(module.v_proj(x)),
+        heads(table).unsqueeze(1).expand(-1, BATCH, -1, -1),
+        attn_mask=mask[:, :, None, None].expand(-1, -1, BATCH, HEADS),
+    )  # fmt: skip
+    for need_weights in (False, True):
+        found, _ = module(x, need_weights=need_weights)
+        torch.testing.assert_close(found, module.out_proj(mixed.flatten(-2)))
+
+
 @pytest.mark.parametrize("dims", ["2d", "3d"])
 @pytest.mark.parametrize("kind", ["bool", "float", "finite"])
 def test_attn_mask_blocks_or_is_added(kind: str, dims: str) -> None:

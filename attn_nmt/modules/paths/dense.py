@@ -1,0 +1,59 @@
+"""All queries to all keys: fused attention, or a table of weights where no product is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from attn_nmt.functional.attend import attend_by_bias, attend_by_product
+from attn_nmt.functional.energies import (
+    key_only_energy,
+    position_only_energy,
+    query_position_energy,
+)
+from attn_nmt.modules.memory import Memory
+
+if TYPE_CHECKING:
+    from attn_nmt.modules.relative_attention import RelativeMultiheadAttention
+
+
+def dense(
+    module: RelativeMultiheadAttention, query: Tensor | None, query_length: int, memory: Memory
+) -> Tensor:
+    """Attend from all queries to all keys."""
+    scale, terms = module.head_dim**-0.5, module.terms
+    blocked = module.blocked(query_length, memory)
+    bias = _position_energy(module, query, query_length, memory)
+    if terms.query_key and query is not None and memory.key is not None:
+        if terms.key_only:
+            # (q + u) . k, both terms in one product
+            query = query + (module.u * scale).unsqueeze(1)
+        return attend_by_product(
+            query, memory.key, memory.value, bias, blocked, module.active_dropout
+        )
+    if terms.key_only and memory.key is not None:
+        own = key_only_energy(module.u * scale, memory.key)
+        bias = own if bias is None else bias + own
+    if bias is None:
+        bias = memory.value.new_zeros(1, 1, 1, memory.length)
+    return attend_by_bias(
+        bias, memory.value, blocked, query_length=query_length, dropout=module.active_dropout
+    )
+
+
+def _position_energy(
+    module: RelativeMultiheadAttention, query: Tensor | None, query_length: int, memory: Memory
+) -> Tensor | None:
+    """Sum of the two position terms, broadcastable to (B, H, Lq, Lk); None without them."""
+    if not module.terms.uses_position:
+        return None
+    position = module.project_distances(query_length, memory.length, memory.query_offset)
+    if module.terms.position_only:
+        v = module.v * module.head_dim**-0.5
+        if query is None or not module.terms.query_position:
+            return position_only_energy(v, position, memory.length)
+        # (q + v) . r, both terms in one product
+        query = query + v.unsqueeze(1)
+    assert query is not None, "query_position projects the query"
+    return query_position_energy(query, position, memory.length)

@@ -1,0 +1,256 @@
+"""Time and memory against stock fairseq, and over the length of a sentence.
+
+    python scripts/benchmark.py training attn1111_wmt_en_de attn0010_wmt_en_de
+    python scripts/benchmark.py lengths
+
+``training`` compares whole training steps with fairseq's ``transformer`` of the same widths and
+vocabulary on the same batch: both in one process, a step of each in turn, the median of the ratios;
+no absolute times. ``lengths`` runs one self-attention forward and backward over sentences of 64 to
+4096 tokens and fits the exponents of time and memory. Peak memory is that of a process of its own,
+or of the GPU.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import statistics
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+Step = Callable[[], None]
+STOCK = "transformer"
+LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
+# Name -> terms and span of a self-attention.
+MECHANISMS = {
+    "0010": ("0010", None),
+    "0001": ("0001", None),
+    "1111, span 31": ("1111", 31),
+    "1111": ("1111", None),
+}
+# Sentences of a training batch, in tokens, as in captions and short news.
+SHORTEST, LONGEST = 12, 25
+FIRST_WORD, PAD, EOS = 4, 1, 2
+
+
+def device() -> torch.device:
+    """Return the GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def build(arch: str, like: str, vocabulary: int) -> Any:
+    """Build ``arch`` as fairseq does; the stock model gets the widths of ``like``."""
+    from fairseq.data import Dictionary
+    from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY, build_model
+    from omegaconf import OmegaConf
+
+    import attn_nmt.models  # noqa: F401  registers the architectures
+    from attn_nmt.models.config import AttnTransformerConfig
+
+    words = Dictionary()
+    for number in range(vocabulary - len(words)):
+        words.add_symbol(str(number))
+    task = Namespace(source_dictionary=words, target_dictionary=words, cfg=Namespace())
+    flags = Namespace(share_all_embeddings=True)
+    ARCH_CONFIG_REGISTRY[like if arch == STOCK else arch](flags)
+    if arch == STOCK:
+        ARCH_CONFIG_REGISTRY[STOCK](flags)
+        return ARCH_MODEL_REGISTRY[STOCK].build_model(flags, task).to(device())
+    values = {**vars(AttnTransformerConfig()), **vars(flags), "_name": arch}
+    return build_model(OmegaConf.create(values), task).to(device())
+
+
+def batch(tokens: int, vocabulary: int) -> tuple[Tensor, Tensor]:
+    """Return source and target (B, L) with about that many target tokens, padded on the right."""
+    generator = torch.Generator().manual_seed(1)
+    lengths: list[int] = []
+    while sum(lengths) < tokens:
+        lengths.append(int(torch.randint(SHORTEST, LONGEST + 1, (), generator=generator)))
+    sides = []
+    for _ in range(2):
+        rows = torch.randint(FIRST_WORD, vocabulary, (len(lengths), LONGEST), generator=generator)
+        for row, length in zip(rows, lengths, strict=True):
+            row[length - 1], row[length:] = EOS, PAD
+        sides.append(rows.to(device()))
+    return sides[0], sides[1]
+
+
+def training_step(arch: str, like: str, tokens: int, vocabulary: int) -> Step:
+    """Return a whole step of training: forward, loss, backward, Adam."""
+    torch.manual_seed(1)
+    model = build(arch, like, vocabulary).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    source, target = batch(tokens, vocabulary)
+    lengths = source.ne(PAD).sum(1)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        logits, _ = model(source, lengths, target)
+        loss = nn.functional.cross_entropy(
+            logits.flatten(0, 1).float(), target.flatten(), ignore_index=PAD, label_smoothing=0.1
+        )
+        torch.autograd.backward(loss)
+        optimizer.step()
+
+    return step
+
+
+def attention_step(name: str, length: int) -> Step:
+    """Return forward and backward of one self-attention of Transformer-base over one sentence."""
+    from attn_nmt.modules import RelativeMultiheadAttention
+
+    terms, span = MECHANISMS[name]
+    torch.manual_seed(1)
+    module = RelativeMultiheadAttention(512, 8, terms=terms, span=span).to(device())
+    x = torch.randn(length, 1, 512, device=device(), requires_grad=True)
+
+    def step() -> None:
+        output, _ = module(x, need_weights=False)
+        torch.autograd.backward(output.sum())
+
+    return step
+
+
+def seconds(step: Step) -> float:
+    """Time one call, waiting for the GPU."""
+    _finish()
+    start = time.perf_counter()
+    step()
+    _finish()
+    return time.perf_counter() - start
+
+
+def _finish() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def interleaved(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
+    """Time all steps in turn, so that a change of the machine's pace meets them alike."""
+    for step in steps.values():
+        step()
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in tqdm(range(rounds), desc="rounds"):
+        for name, step in steps.items():
+            times[name].append(seconds(step))
+    return times
+
+
+def peak_memory(make: Callable[..., Step], *arguments: Any) -> int:
+    """Return the bytes that a first step adds to a fresh process, or the peak of the GPU."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak_memory, (make, *arguments))
+
+
+def _peak_memory(make: Callable[..., Step], *arguments: Any) -> int:
+    step = make(*arguments)
+    if torch.cuda.is_available():
+        step()
+        return torch.cuda.max_memory_allocated()
+    # Writing 5 sets the peak of the resident memory back to what is resident now.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _resident("VmRSS")
+    step()
+    return _resident("VmHWM") - before
+
+
+def _resident(field: str) -> int:
+    """Return a line of Linux's /proc/self/status, in bytes."""
+    status = Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith(f"{field}:"))
+    return 1024 * int(line.split()[1])
+
+
+def exponent(lengths: Iterable[int], values: Iterable[float]) -> float:
+    """Return the slope of a straight line through the logarithms."""
+    xs, ys = [math.log(n) for n in lengths], [math.log(v) for v in values]
+    return statistics.linear_regression(xs, ys).slope
+
+
+def compare_training(options: Namespace) -> list[dict[str, Any]]:
+    """Return a row an architecture, its time and memory in ratio to stock's."""
+    size = (options.like or options.arch[0], options.tokens, options.vocabulary)
+    stock, stock_memory = training_step(STOCK, *size), peak_memory(training_step, STOCK, *size)
+    rows = []
+    for arch in tqdm(options.arch, desc="architectures"):
+        # One at a time beside stock: all of them at once would not fit into memory.
+        times = interleaved({STOCK: stock, arch: training_step(arch, *size)}, options.rounds)
+        ratios = [own / other for own, other in zip(times[arch], times[STOCK], strict=True)]
+        memory = peak_memory(training_step, arch, *size)
+        rows.append(
+            {
+                "arch": arch,
+                "time": statistics.median(ratios),
+                "memory": memory / stock_memory,
+                "parameters": parameters(arch, *size),
+            }
+        )
+    return rows
+
+
+def parameters(arch: str, like: str, tokens: int, vocabulary: int) -> int:
+    """Return how many a model has, embeddings included."""
+    return sum(parameter.numel() for parameter in build(arch, like, vocabulary).parameters())
+
+
+def compare_lengths(options: Namespace) -> list[dict[str, Any]]:
+    """Return a row a mechanism: exponents, and every length in ratio to the shortest."""
+    rows = []
+    for name in MECHANISMS:
+        memory = [
+            peak_memory(attention_step, name, n) for n in tqdm(LENGTHS, desc=f"{name}, memory")
+        ]
+        times = interleaved({str(n): attention_step(name, n) for n in LENGTHS}, options.rounds)
+        medians = [statistics.median(times[str(n)]) for n in LENGTHS]
+        start = LENGTHS.index(options.fit_from)
+        rows.append(
+            {
+                "mechanism": name,
+                "time exponent": exponent(LENGTHS[start:], medians[start:]),
+                "memory exponent": exponent(LENGTHS[start:], memory[start:]),
+                **{f"memory {n}": m / memory[0] for n, m in zip(LENGTHS, memory, strict=True)},
+                **{f"time {n}": m / medians[0] for n, m in zip(LENGTHS, medians, strict=True)},
+            }
+        )
+    return rows
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """Lay out rows as a table."""
+    lines = [list(rows[0]), ["---"] * len(rows[0])]
+    lines += [[f"{v:.2f}" if isinstance(v, float) else str(v) for v in r.values()] for r in rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def main() -> None:
+    """Read the command line, measure, and print the table and the JSON."""
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7, help="steps of each (%(default)s)")
+    commands = parser.add_subparsers(required=True)
+    training = commands.add_parser("training", help="training steps against stock fairseq")
+    training.add_argument("arch", nargs="+")
+    training.add_argument("--like", help="whose widths stock gets; the first arch, if not given")
+    training.add_argument("--tokens", type=int, default=2000, help="target tokens (%(default)s)")
+    training.add_argument("--vocabulary", type=int, default=8000, help="symbols (%(default)s)")
+    training.set_defaults(run=compare_training)
+    lengths = commands.add_parser("lengths", help="one self-attention over 64 to 4096 tokens")
+    lengths.add_argument("--fit-from", type=int, default=512, choices=LENGTHS)
+    lengths.set_defaults(run=compare_lengths)
+    options = parser.parse_args()
+    rows = options.run(options)
+    print(markdown(rows), json.dumps(rows), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()
