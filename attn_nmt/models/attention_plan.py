@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from attn_nmt.terms import AttentionTerms
 
-if TYPE_CHECKING:
-    from attn_nmt.models.config import AttnTransformerConfig
-
 NO_SUBLAYER = "none"
+SELF_ATTN_TYPES = ("relative", NO_SUBLAYER)
 SIDES = ("encoder", "decoder")
+
+
+class AttentionFlags(Protocol):
+    """The flags that say what attention a layer gets; ``--encoder-...`` and so on."""
+
+    encoder_layers: int
+    decoder_layers: int
+    self_attn_terms: str
+    encoder_self_attn_terms: str | None
+    decoder_self_attn_terms: str | None
+    self_attn_type: str
+    encoder_self_attn_type: str | None
+    decoder_self_attn_type: str | None
+    cross_attn_terms: str
+    self_attn_span: int
 
 
 @dataclass(frozen=True)
@@ -26,7 +39,7 @@ class LayerPlan:
     """Reach of self-attention, an odd number of tokens; None for no limit."""
 
 
-def resolve(config: AttnTransformerConfig) -> dict[str, list[LayerPlan]]:
+def resolve(config: AttentionFlags) -> dict[str, list[LayerPlan]]:
     """Return the plan of every layer of "encoder" and "decoder".
 
     Raises:
@@ -44,7 +57,7 @@ def resolve(config: AttnTransformerConfig) -> dict[str, list[LayerPlan]]:
     return plans
 
 
-def _side(config: AttnTransformerConfig, side: str) -> list[LayerPlan]:
+def _side(config: AttentionFlags, side: str) -> list[LayerPlan]:
     layers = getattr(config, f"{side}_layers")
     self_attn, cross_attn = _self_attn(config, side, layers), [NO_SUBLAYER] * layers
     if side == "decoder":
@@ -53,12 +66,17 @@ def _side(config: AttnTransformerConfig, side: str) -> list[LayerPlan]:
     return [LayerPlan(own, across, span) for own, across in zip(self_attn, cross_attn, strict=True)]
 
 
-def _self_attn(config: AttnTransformerConfig, side: str, layers: int) -> list[str]:
+def _self_attn(config: AttentionFlags, side: str, layers: int) -> list[str]:
     sided = getattr(config, f"{side}_self_attn_terms")
     flag = "--self-attn-terms" if sided is None else f"--{side}-self-attn-terms"
     text = config.self_attn_terms if sided is None else sided
     terms = per_layer(flag, text, layers, or_none=True)
-    kind = getattr(config, f"{side}_self_attn_type") or config.self_attn_type
+    sided = getattr(config, f"{side}_self_attn_type")
+    kind = config.self_attn_type if sided is None else sided
+    if kind not in SELF_ATTN_TYPES:
+        flag = "--self-attn-type" if sided is None else f"--{side}-self-attn-type"
+        choice = " or ".join(SELF_ATTN_TYPES)
+        raise ValueError(f"{flag} must be {choice}, but is {kind!r} instead.")
     return [NO_SUBLAYER] * layers if kind == NO_SUBLAYER else terms
 
 

@@ -9,9 +9,9 @@ from fairseq import utils
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.models.transformer import TransformerConfig
 
-from attn_nmt.models.attention_plan import resolve
+from attn_nmt.models.attention_plan import SELF_ATTN_TYPES, resolve
 
-SelfAttnType = ChoiceEnum(["relative", "none"])
+SelfAttnType = ChoiceEnum(list(SELF_ATTN_TYPES))
 ActivationFunction = ChoiceEnum(utils.get_available_activation_fns())
 
 

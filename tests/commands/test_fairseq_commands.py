@@ -185,15 +185,57 @@ def test_hydra_refuses_a_misspelt_field(data_bin: Path, tmp_path: Path) -> None:
     )
 
 
-def test_training_refuses_a_bad_flag_by_name(data_bin: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("flag", "value", "ending"),
+    [
+        (
+            "--encoder-attention-heads", 5,
+            "--encoder-attention-heads must divide --encoder-embed-dim (64), but is 5 instead.",
+        ),
+        (
+            "--self-attn-terms", "0112",
+            "--self-attn-terms must be four bits, each 0 or 1, or none, but is '0112' instead.",
+        ),
+        (
+            "--cross-attn-terms", "none",
+            "--cross-attn-terms must be four bits, each 0 or 1, but is 'none' instead.",
+        ),
+        (
+            "--self-attn-span", 6,
+            "--self-attn-span must be odd, or 0 for no limit, but is 6 instead.",
+        ),
+        (
+            "--self-attn-type", "dynamic",
+            "argument --self-attn-type: invalid choice: 'dynamic' (choose from 'relative', 'none')",
+        ),
+    ],
+)  # fmt: skip
+def test_training_refuses_a_bad_flag_by_name(
+    data_bin: Path, tmp_path: Path, flag: str, value: object, ending: str
+) -> None:
     result = run_command(
         "fairseq-train", data_bin, "--user-dir", "attn_nmt", "--arch", "attn_transformer_tiny",
-        *SMALL, *RECIPE, "--save-dir", tmp_path, "--encoder-attention-heads", 5, check=False,
+        *SMALL, *RECIPE, "--save-dir", tmp_path, flag, value, check=False,
     )  # fmt: skip
     assert result.returncode != 0
-    assert result.stderr.splitlines()[-1].endswith(
-        "--encoder-attention-heads must divide --encoder-embed-dim (64), but is 5 instead."
-    )
+    # Python 3.12 prints choices without quotes.
+    unquoted = result.stderr.splitlines()[-1].replace("'", "")
+    assert unquoted.endswith(ending.replace("'", ""))
+
+
+def test_terms_layer_by_layer_through_the_command_line(data_bin: Path, tmp_path: Path) -> None:
+    """Trained, saved, loaded and translated: encoder 0010, decoder 0110, cross 1100, a span."""
+    flags = (
+        "--encoder-self-attn-terms", "0010", "--decoder-self-attn-terms", "0110",
+        "--cross-attn-terms", "1100", "--self-attn-span", 5, "--max-update", 150,
+    )  # fmt: skip
+    train(data_bin, tmp_path, *flags)
+    model = load_checkpoint(tmp_path / "checkpoint_last.pt")["model"]
+    assert "encoder.layers.0.self_attn.q_proj.weight" not in model
+    assert "decoder.layers.0.self_attn.v" not in model
+    assert "decoder.layers.0.encoder_attn.u" not in model
+    scored = run_command("bash", "scripts/evaluate.sh", tmp_path, data_bin)
+    assert json.loads(scored.stdout.splitlines()[-1])["bleu"] > 90
 
 
 def test_bleu_can_choose_the_best_checkpoint(data_bin: Path, tmp_path: Path) -> None:

@@ -72,6 +72,10 @@ from attn_nmt.models.config import AttnTransformerConfig
             "--self-attn-span must be odd, or 0 for no limit, but is -3 instead.",
         ),
         (
+            {"self_attn_span": 5, "encoder_self_attn_type": "dynamic"},
+            "--encoder-self-attn-type must be relative or none, but is 'dynamic' instead.",
+        ),
+        (
             {"self_attn_span": 5, "self_attn_type": "none"},
             "--self-attn-span must be 0 where no layer has relative self-attention, "
             "but is 5 instead.",

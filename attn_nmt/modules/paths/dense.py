@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
 from attn_nmt.functional.attend import attend_by_bias, attend_by_product
@@ -13,13 +11,11 @@ from attn_nmt.functional.energies import (
     query_position_energy,
 )
 from attn_nmt.modules.memory import Memory
-
-if TYPE_CHECKING:
-    from attn_nmt.modules.relative_attention import RelativeMultiheadAttention
+from attn_nmt.modules.projections import AttentionProjections
 
 
 def dense(
-    module: RelativeMultiheadAttention, query: Tensor | None, query_length: int, memory: Memory
+    module: AttentionProjections, query: Tensor | None, query_length: int, memory: Memory
 ) -> Tensor:
     """Attend from all queries to all keys."""
     scale, terms = module.head_dim**-0.5, module.terms
@@ -43,7 +39,7 @@ def dense(
 
 
 def _position_energy(
-    module: RelativeMultiheadAttention, query: Tensor | None, query_length: int, memory: Memory
+    module: AttentionProjections, query: Tensor | None, query_length: int, memory: Memory
 ) -> Tensor | None:
     """Sum of the two position terms, broadcastable to (B, H, Lq, Lk); None without them."""
     if not module.terms.uses_position:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch.nn.functional as F
 
 from attn_nmt.modules.memory import Memory
@@ -16,12 +14,10 @@ from attn_nmt.modules.paths.query_free import (
     one_mean,
 )
 from attn_nmt.modules.paths.within_span import within_reach
-
-if TYPE_CHECKING:
-    from attn_nmt.modules.relative_attention import RelativeMultiheadAttention
+from attn_nmt.modules.projections import AttentionProjections
 
 
-def attend(module: RelativeMultiheadAttention, call: Call, *, remember: Remember) -> Mixed:
+def attend(module: AttentionProjections, call: Call, *, remember: Remember) -> Mixed:
     """Take the way that fits the module and the call; ``remember`` stores the new cache."""
     if is_query_free(module, call):
         if not module.causal and (call.static or not call.caching):
@@ -41,7 +37,7 @@ def attend(module: RelativeMultiheadAttention, call: Call, *, remember: Remember
     return within_reach(module, call.query, memory), None
 
 
-def _remembered(module: RelativeMultiheadAttention, call: Call, remember: Remember) -> Memory:
+def _remembered(module: AttentionProjections, call: Call, remember: Remember) -> Memory:
     """Project the keys and values of this call, or take and extend those of earlier ones."""
     past = Memory.from_state(call.state)
     if past is not None and call.static:

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from attn_nmt.functional.masking import either_blocked, masked_softmax
 from attn_nmt.modules.memory import Memory
-
-if TYPE_CHECKING:
-    from attn_nmt.modules.relative_attention import RelativeMultiheadAttention
+from attn_nmt.modules.projections import AttentionProjections
 
 
 def plain_weights(
-    module: RelativeMultiheadAttention, query: Tensor, memory: Memory, attn_mask: Tensor | None
+    module: AttentionProjections, query: Tensor, memory: Memory, attn_mask: Tensor | None
 ) -> Tensor:
     """Return softmax of the sum of the energies, (B, H, Lq, Lk), as the equations have it."""
     batch, heads, key_length, _ = memory.value.shape
     found = module.projected_energies(
         module.project_query(query), memory.key, len(query), key_length, memory.query_offset
     )
-    energy = reduce(torch.add, found.values()) if found else query.new_zeros(())
+    precise = torch.promote_types(query.dtype, torch.float32)
+    zero = query.new_zeros((), dtype=precise)
+    energy = reduce(torch.add, (term.to(precise) for term in found.values())) if found else zero
     energy = energy.expand(batch, heads, len(query), key_length)
     blocked = module.blocked(len(query), memory)
     if attn_mask is not None:
@@ -34,4 +33,4 @@ def plain_weights(
             energy = energy + attn_mask.masked_fill(attn_mask == -torch.inf, 0.0)
             attn_mask = attn_mask == -torch.inf
         blocked = either_blocked(blocked, attn_mask)
-    return masked_softmax(energy, blocked)
+    return masked_softmax(energy, blocked).to(query.dtype)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
 from attn_nmt.functional.energies import key_only_energy
@@ -12,12 +10,10 @@ from attn_nmt.functional.running_mean import RunningMean, running_mean
 from attn_nmt.modules.incremental import State
 from attn_nmt.modules.memory import Memory
 from attn_nmt.modules.paths.call import Call, Mixed, Remember
-
-if TYPE_CHECKING:
-    from attn_nmt.modules.relative_attention import RelativeMultiheadAttention
+from attn_nmt.modules.projections import AttentionProjections
 
 
-def is_query_free(module: RelativeMultiheadAttention, call: Call) -> bool:
+def is_query_free(module: AttentionProjections, call: Call) -> bool:
     """True if all queries have the same weights; attention dropout would make them differ."""
     return (
         not module.terms.uses_query
@@ -33,7 +29,7 @@ def is_mean_so_far(state: State) -> bool:
     return "energy" in state
 
 
-def one_mean(module: RelativeMultiheadAttention, call: Call, remember: Remember) -> Mixed:
+def one_mean(module: AttentionProjections, call: Call, remember: Remember) -> Mixed:
     """Every query gets the same mean, (B, H, 1, D); encoder-decoder attention keeps it."""
     mean, weights = call.state.get("mean"), call.state.get("weights")
     if mean is None or weights is None:
@@ -46,7 +42,7 @@ def one_mean(module: RelativeMultiheadAttention, call: Call, remember: Remember)
     return mean, weights if call.weighing else None
 
 
-def mean_so_far(module: RelativeMultiheadAttention, call: Call, remember: Remember) -> Tensor:
+def mean_so_far(module: AttentionProjections, call: Call, remember: Remember) -> Tensor:
     """Each query gets the mean up to itself; the cache is that mean alone, whatever the length."""
     memory = module.project_memory(call.key, call.value, call.padding)
     energy, mean = call.state.get("energy"), call.state.get("mean")
@@ -57,7 +53,7 @@ def mean_so_far(module: RelativeMultiheadAttention, call: Call, remember: Rememb
     return mixed
 
 
-def _key_energy(module: RelativeMultiheadAttention, memory: Memory) -> Tensor:
+def _key_energy(module: AttentionProjections, memory: Memory) -> Tensor:
     """Energies of query-free terms, (B, H, 1, Lk)."""
     if memory.key is None:
         batch, heads, length, _ = memory.value.shape

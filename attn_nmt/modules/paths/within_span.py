@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
 from attn_nmt.functional import banded
 from attn_nmt.modules.memory import Memory
 from attn_nmt.modules.paths.dense import dense
-
-if TYPE_CHECKING:
-    from attn_nmt.modules.relative_attention import RelativeMultiheadAttention
+from attn_nmt.modules.projections import AttentionProjections
 
 
-def within_reach(module: RelativeMultiheadAttention, query: Tensor, memory: Memory) -> Tensor:
+def within_reach(module: AttentionProjections, query: Tensor, memory: Memory) -> Tensor:
     """Return the mixed values (B, H, Lq or 1, D) without keeping the weights."""
     projected, length = module.project_query(query), len(query)
     if module.span is None:
@@ -33,7 +29,7 @@ def within_reach(module: RelativeMultiheadAttention, query: Tensor, memory: Memo
 
 
 def _in_blocks(
-    module: RelativeMultiheadAttention,
+    module: AttentionProjections,
     query: Tensor | None,
     query_length: int,
     memory: Memory,
