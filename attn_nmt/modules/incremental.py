@@ -15,6 +15,8 @@ _serial = itertools.count()
 class IncrementalModule(nn.Module):
     """A module with a cache of its own; fairseq's decoder finds and reorders it by method name.
 
+    Its layers also call ``_get_input_buffer`` and ``_set_input_buffer`` by these names.
+
     Every tensor in the cache has the batch as its first axis, except those named in
     ``SHARED_STATE``, which belong to the whole batch and are never reordered.
     """
@@ -26,12 +28,12 @@ class IncrementalModule(nn.Module):
         # The dictionary is shared by all modules of a decoder, so each needs a name of its own.
         self._state_name = f"{type(self).__name__}.{next(_serial)}"
 
-    def _load_state(self, incremental_state: IncrementalState | None) -> State:
+    def _get_input_buffer(self, incremental_state: IncrementalState | None) -> State:
         if incremental_state is None:
             return {}
         return incremental_state.get(self._state_name, {})
 
-    def _save_state(self, incremental_state: IncrementalState | None, state: State) -> None:
+    def _set_input_buffer(self, incremental_state: IncrementalState | None, state: State) -> None:
         if incremental_state is not None:
             incremental_state[self._state_name] = state
 
@@ -42,9 +44,9 @@ class IncrementalModule(nn.Module):
 
         Rows may be repeated and dropped.
         """
-        state = self._load_state(incremental_state)
+        state = self._get_input_buffer(incremental_state)
         if state:
-            self._save_state(
+            self._set_input_buffer(
                 incremental_state,
                 {
                     name: tensor

@@ -51,13 +51,17 @@ class Memory(NamedTuple):
 
     @classmethod
     def from_state(cls, state: State) -> Memory | None:
-        """Unpack what an earlier call left; None where there was none."""
+        """Unpack what an earlier call left; None where there was none.
+
+        fairseq's layers may put keys and values there themselves, and nothing else: then every
+        token so far has its key.
+        """
         value, positions = state.get("prev_value"), state.get("positions")
-        if value is None or positions is None:
+        if value is None:
             return None
-        first_query, first_key = positions.tolist()
-        padding = state["prev_key_padding_mask"]
-        return cls(state["prev_key"], value, padding, first_query, first_key)
+        first_query, first_key = (value.size(2), 0) if positions is None else positions.tolist()
+        padding = state.get("prev_key_padding_mask")
+        return cls(state.get("prev_key"), value, padding, first_query, first_key)
 
     def append(self, new: Memory) -> Memory:
         """Put the keys of a new step behind those seen before."""

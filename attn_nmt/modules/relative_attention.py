@@ -78,13 +78,13 @@ class RelativeMultiheadAttention(AttentionProjections):
                 key=query if key is None else key,
                 value=value if value is not None else query if key is None else key,
                 padding=key_padding_mask,
-                state=self._load_state(incremental_state),
+                state=self._get_input_buffer(incremental_state),
                 caching=incremental_state is not None,
                 static=static_kv,
                 attn_mask=attn_mask,
                 weighing=need_weights or need_head_weights,
             ),
-            remember=lambda state: self._save_state(incremental_state, state),
+            remember=lambda state: self._set_input_buffer(incremental_state, state),
         )
         # (B, H, Lq, D) -> (Lq, B, C); one query stands for all where none is looked at
         output = self.out_proj(heads.permute(2, 0, 1, 3).flatten(-2))
