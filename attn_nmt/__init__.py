@@ -12,7 +12,7 @@ The map, from mathematics to command line:
 - ``data_card``: what a prepared corpus was made of
 - ``evaluation``: translating with a checkpoint, and the labelled scores
 - ``command_line``: how commands refuse bad input
-- ``doctor``: ``python -m attn_nmt doctor``
+- ``doctor``: ``python -m attn_nmt doctor``; ``__main__`` also prints the path and the flags
 
 ``terms``, ``functional`` and ``modules`` need PyTorch only. fairseq imports ``models`` by itself
 when it is given this folder as ``--user-dir``.

@@ -1,8 +1,8 @@
-"""``python -m attn_nmt`` prints the path for ``--user-dir``; ``doctor`` looks at the set-up."""
+"""The package's own command: prints the path for ``--user-dir``, the set-up, or the flags."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from pathlib import Path
 
 from attn_nmt.command_line import run
@@ -10,13 +10,39 @@ from attn_nmt.doctor import report
 
 
 def main() -> None:
-    """Print the path of the installed package, or the doctor's report."""
-    parser = ArgumentParser(prog="python -m attn_nmt", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=("path", "doctor"), default="path")
-    if parser.parse_args().command == "doctor":
+    """Do one of the three."""
+    parser = ArgumentParser(prog="python -m attn_nmt")
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=("path", "doctor", "flags"),
+        default="path",
+        help="path: where the package is, for --user-dir; doctor: versions, device, conflicts; "
+        "flags: what the models add to fairseq-train",
+    )
+    command = parser.parse_args().command
+    if command == "doctor":
         report()
+    elif command == "flags":
+        print_flags()
     else:
         print(Path(__file__).parent)
+
+
+def print_flags() -> None:
+    """Print the models' flags, which ``fairseq-train --help`` leaves out, with their defaults."""
+    from fairseq.dataclass.utils import gen_parser_from_dataclass
+
+    from attn_nmt.models.config import AttnTransformerConfig
+
+    parser = ArgumentParser(
+        prog="fairseq-train DATA_BIN --user-dir attn_nmt --arch attn_transformer_wmt_en_de",
+        formatter_class=ArgumentDefaultsHelpFormatter,
+        add_help=False,
+        usage="%(prog)s [flags]",
+    )
+    gen_parser_from_dataclass(parser, AttnTransformerConfig())
+    parser.print_help()
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ install_torch() {
   elif command -v nvidia-smi >/dev/null; then
     install "PyTorch for CUDA" "several GB, minutes" "$TORCH_CUDA"
   elif "$python" -c "import urllib.request as u; u.urlopen('$TORCH_CPU_INDEX/torch/', timeout=5)" 2>/dev/null; then
-    install "PyTorch for CPUs" "about 200 MB" "$TORCH_CPU" --index-url "$TORCH_CPU_INDEX" --extra-index-url https://pypi.org/simple
+    install "PyTorch for CPUs" "about 200 MB" "$TORCH_CPU" --index-url "$TORCH_CPU_INDEX"
   else
     install "PyTorch" "about 200 MB, or some GB where only the CUDA build can be had" "$TORCH_CPU"
   fi

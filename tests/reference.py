@@ -28,6 +28,16 @@ def is_allowed(i: int, j: int, *, causal: bool, span: int | None) -> bool:
     return -span < j - i if causal else abs(j - i) <= (span - 1) / 2
 
 
+def softmax(scores: dict[int, Tensor]) -> dict[int, Tensor]:
+    """Share of each key by its energies (H); nothing for no keys."""
+    if not scores:
+        return {}
+    highest = torch.stack(list(scores.values())).max(0).values
+    shares = {j: (score - highest).exp() for j, score in scores.items()}
+    total = torch.stack(list(shares.values())).sum(0)
+    return {j: share / total for j, share in shares.items()}
+
+
 def attention(
     p: dict[str, Tensor],
     query: Tensor,
@@ -82,13 +92,9 @@ def attention(
         for b in range(batch):
             allowed = [j for j in in_reach if padding is None or not padding[b, j]]
             context = query.new_zeros(heads, per_head)
-            if allowed:
-                scores = torch.stack([energies[j][b] for j in allowed])
-                shares = (scores - scores.max(0).values).exp()
-                shares = shares / shares.sum(0)
-                for j, share in zip(allowed, shares, strict=True):
-                    weights[b, :, q, j] = share.detach()
-                    context = context + share.unsqueeze(-1) * values[j][b]
+            for j, share in softmax({j: energies[j][b] for j in allowed}).items():
+                weights[b, :, q, j] = share.detach()
+                context = context + share.unsqueeze(-1) * values[j][b]
             contexts.append(p["out_proj.weight"] @ context.flatten() + p["out_proj.bias"])
         rows.append(torch.stack(contexts))
     return torch.stack(rows), weights

@@ -255,4 +255,5 @@ def test_modules_and_terms_import_without_fairseq() -> None:
         "import attn_nmt.terms, attn_nmt.functional.energies;"
         "from attn_nmt.modules import RelativeMultiheadAttention as A; A(8, 2)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from commandline import ROOT, run_command
+
+from attn_nmt.models.config import AttnTransformerConfig
 
 # What setup.sh calls, apart from Python and a compiler.
 TOOLS = ("bash", "cat", "cksum", "cut", "dirname", "grep", "tail")
@@ -94,8 +97,16 @@ def test_a_download_that_breaks(checkout: Path, path: Path) -> None:
 
 
 def test_a_second_run_does_nothing() -> None:
+    run_command("bash", "scripts/setup.sh")
     result = run_command("bash", "scripts/setup.sh")
     assert result.stderr.splitlines() == ["setup: nothing to do, .venv is up to date."]
+
+
+def test_the_models_flags_are_listed_with_their_defaults() -> None:
+    text = run_command("python3", "-m", "attn_nmt", "flags").stdout
+    flags = [name.replace("_", "-") for name in asdict(AttnTransformerConfig()) if name != "_name"]
+    assert [flag for flag in flags if f"--{flag}" not in text] == []
+    assert "(default: 1111)" in text
 
 
 def test_the_doctor_finds_no_conflict() -> None:

@@ -1,0 +1,96 @@
+"""prepare_multi30k_en2de.sh with mirrors of all kinds, by its real command."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commandline import run_command
+
+from data_prep.multi30k_en2de import load
+
+LINES = {"train": 29000, "val": 1014, "test_2016_flickr": 1000}
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    """Six files of the known lengths, each sentence with its number."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    for stem, lines in LINES.items():
+        for lang in ("en", "de"):
+            text = "".join(f"{stem} {lang} {number}\n" for number in range(lines))
+            (folder / f"{stem}.{lang}.gz").write_bytes(gzip.compress(text.encode(), 1))
+    return folder
+
+
+def test_the_three_splits_are_read_side_by_side(mirror: Path, tmp_path: Path) -> None:
+    corpus = load(tmp_path / "scratch", mirror=str(mirror))
+    assert {split: len(pairs) for split, pairs in corpus.items()} == {
+        "train": 29000, "valid": 1014, "test": 1000,
+    }  # fmt: skip
+    assert corpus["valid"][7] == ("val en 7", "val de 7")
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+def rewrite(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    """Return a damage that changes the text inside the archive."""
+
+    def damage(path: Path) -> None:
+        path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes())), 1))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "sentence"),
+    [
+        ("train.de.gz", truncate, "train.de.gz must be a whole gzip file, but is damaged: "),
+        (
+            "train.de.gz",
+            rewrite(lambda text: text.replace(b"de 99\n", b"d\xe4 99\n", 1)),
+            "train.de.gz must be UTF-8, but line 100 holds the byte 0xe4 at column 8.",
+        ),
+        (
+            "val.en.gz",
+            rewrite(lambda text: text.partition(b"\n")[2]),
+            "val.de.gz must have as many lines as each other, but have 1013 and 1014.",
+        ),
+        (
+            "test_2016_flickr.en.gz",
+            rewrite(lambda text: b""),
+            "test_2016_flickr.en.gz must hold one sentence a line, but is empty.",
+        ),
+        ("train.en.gz", Path.unlink, "--mirror must hold the file train.en.gz, but "),
+    ],
+)
+def test_a_damaged_mirror_is_one_sentence_and_leaves_nothing(
+    mirror: Path, tmp_path: Path, name: str, damage: Callable[[Path], None], sentence: str
+) -> None:
+    damage(mirror / name)
+    result = run_command(
+        "bash", "data_prep/prepare_multi30k_en2de.sh", tmp_path / "out", "--mirror", mirror,
+        check=False,
+    )  # fmt: skip
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert sentence in last
+    assert "Traceback" not in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mirror"]
+
+
+def test_a_mirror_that_is_no_folder(tmp_path: Path) -> None:
+    result = run_command(
+        "bash", "data_prep/prepare_multi30k_en2de.sh", tmp_path / "out",
+        "--mirror", tmp_path / "none", check=False,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        f"error: --mirror must be an address or a folder, but {tmp_path / 'none'} is neither."
+    ]
