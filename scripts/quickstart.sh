@@ -33,7 +33,7 @@ run=$out/runs/quickstart-$data
 
 bash "$root/scripts/setup.sh"
 use_environment
-bash "$root/data_prep/prepare_${data}_en2de.sh" "$corpus" "${mirror[@]}"
+bash "$root/data_prep/prepare_${data}_en2de.sh" "$corpus" ${mirror[@]+"${mirror[@]}"}
 
 fairseq-train "$corpus/data-bin" --user-dir "$root/attn_nmt" --arch attn_transformer_tiny \
   --share-all-embeddings --save-dir "$run" --max-update "$updates" \

@@ -5,7 +5,8 @@
 #
 # PYTHON=...      the interpreter to build on (python3)
 # TORCH_SPEC=...  what to give pip for PyTorch, such as "torch==2.12.0"; without it, the PyTorch
-#                 of that interpreter is used if it has one, else one that fits the machine
+#                 of that interpreter is used if it is 2.11 to 2.13, else one is chosen that fits
+#                 the machine
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -34,6 +35,12 @@ fi
 
 has_module() { "$1" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$2') is None)"; }
 
+# A PyTorch of a version that works; another one is left alone, and ours goes beside it.
+has_torch() {
+  "$1" -c 'import importlib.metadata as m, sys
+sys.exit(not (2, 11) <= tuple(int(n) for n in m.version("torch").split(".")[:2]) < (2, 14))' 2>/dev/null
+}
+
 # Run pip with its output in the log; on failure one sentence, and the log stays.
 install() {
   local what=$1 how_long=$2 start=$SECONDS
@@ -49,7 +56,7 @@ install_torch() {
     # Unquoted: it may hold an option and its value.
     # shellcheck disable=SC2086
     install "PyTorch as TORCH_SPEC says" "minutes" $TORCH_SPEC
-  elif has_module .venv/bin/python torch; then
+  elif has_torch .venv/bin/python; then
     say "using the PyTorch that is there"
   elif command -v nvidia-smi >/dev/null; then
     install "PyTorch for CUDA" "several GB, minutes" "$TORCH_CUDA"
@@ -72,10 +79,10 @@ check_compiler() {
 main() {
   if ! { [[ -x .venv/bin/python ]] && has_module .venv/bin/python fairseq; }; then check_compiler; fi
   local shared=()
-  if [[ -z ${TORCH_SPEC:-} ]] && has_module "$python" torch; then
+  if [[ -z ${TORCH_SPEC:-} ]] && has_torch "$python"; then
     shared=(--system-site-packages)
   fi
-  "$python" -m venv "${shared[@]}" .venv || die "making .venv failed; on Debian, install python3-venv."
+  "$python" -m venv ${shared[@]+"${shared[@]}"} .venv || die "making .venv failed; on Debian, install python3-venv."
   log=.venv/set-up.log
   : >"$log"
   install_torch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -147,3 +148,21 @@ def test_half_precision_is_close(name: str, dtype: torch.dtype) -> None:
     found = run(module.to(dtype), x.to(dtype))
     assert found.dtype == dtype
     torch.testing.assert_close(found.double(), expected, rtol=0.05, atol=0.05)
+
+
+@mechanism
+def test_autocast_runs_and_is_close(name: str) -> None:
+    """Mixed precision keeps the parameters in float32; types must meet all the same."""
+    module, x = build(name, causal=True).float().train(), sequence().float()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(0.3)
+    expected = run(module, x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = run(module, x)
+        state: dict[str, Any] = {}
+        steps = torch.cat([run(module, part, incremental_state=state) for part in x.split(1)])
+    torch.testing.assert_close(found.float(), expected, rtol=0.05, atol=0.05)
+    torch.testing.assert_close(steps.float(), expected, rtol=0.05, atol=0.05)
+    found.float().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in module.parameters())
