@@ -36,7 +36,7 @@ def main() -> None:
         raise UsageError(
             f"--gen-subset must be one of {', '.join(card.lines)}, but is {chosen.gen_subset!r}."
         )
-    # Beside the checkpoint, so that the finished folder takes its name in one step.
+    # Beside the checkpoint, on its disk, so that each finished file moves in as a whole.
     with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=".evaluation-") as scratch:
         _evaluate(checkpoint, chosen.data_bin, card, chosen.gen_subset, Path(scratch), flags)
         _replace(Path(scratch), checkpoint.parent / f"evaluation-{chosen.gen_subset}")

@@ -89,7 +89,7 @@ class AttentionProjections(IncrementalModule):
         key_length: int,
         query_offset: int,
     ) -> dict[str, Tensor]:
-        """Do the same from projections; the one specification of full pass and cached step.
+        """Return the enabled terms of Equation 2 by name; full pass and cached step both use it.
 
         Shape:
             - query: (B, H, Lq, D), scaled; key: (B, H, Lk, D); None where no term uses it

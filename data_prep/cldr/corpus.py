@@ -1,6 +1,6 @@
 """The mixture of the categories, and its split into train, valid and test."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from itertools import islice
 from random import Random
 
@@ -15,19 +15,19 @@ from data_prep.cldr import (
     territories,
     times,
 )
-from data_prep.cldr.frames import Pair
+from data_prep.cldr.frames import Frame, Pair, stream
 
-# Category: its pairs, and its share of the corpus in percent.
-CATEGORIES: dict[str, tuple[Callable[[Random], Iterator[Pair]], int]] = {
-    "dates": (dates.pairs, 18),
-    "times": (times.pairs, 10),
-    "durations": (durations.pairs, 14),
-    "measures": (measures.pairs, 12),
-    "rates": (rates.pairs, 8),
-    "currencies": (currencies.pairs, 12),
-    "territories": (territories.pairs, 8),
-    "languages": (languages.pairs, 6),
-    "numbers": (numbers.pairs, 12),
+# Category: its frames, and its share of the corpus in percent.
+CATEGORIES: dict[str, tuple[Sequence[Frame], int]] = {
+    "dates": (dates.FRAMES, 18),
+    "times": (times.FRAMES, 10),
+    "durations": (durations.FRAMES, 14),
+    "measures": (measures.FRAMES, 12),
+    "rates": (rates.FRAMES, 8),
+    "currencies": (currencies.FRAMES, 12),
+    "territories": (territories.FRAMES, 8),
+    "languages": (languages.FRAMES, 6),
+    "numbers": (numbers.FRAMES, 12),
 }
 MOST_PAIRS = 60_000  # every category can give its share of so many; a test draws them all
 FEWEST_WORDS, MOST_WORDS = 3, 20
@@ -53,7 +53,7 @@ def draw(seed: int, total: int) -> dict[str, list[Pair]]:
     drawn: dict[str, list[Pair]] = {}
     for name, count in counts(total).items():
         kept = drawn[name] = []
-        candidates = CATEGORIES[name][0](Random(f"{seed} {name}"))
+        candidates = stream(CATEGORIES[name][0], Random(f"{seed} {name}"))
         for english, german in islice(candidates, MOST_DRAWS * count):
             if len(kept) == count:
                 break

@@ -1,13 +1,13 @@
 """Sums of money under their long names: "1,234.50 US dollars" is "1.234,50 US-Dollar"."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from random import Random
 
 from babel import Locale
 from babel.numbers import format_currency, get_currency_name, get_currency_precision
 
-from data_prep.cldr.frames import Pair, Slots, both, frame, stream
+from data_prep.cldr.frames import Pair, Slots, both, frame
 from data_prep.cldr.words import person, thing
 
 # From 2 on, their German plurals are alike in the nominative and the accusative, and regular.
@@ -88,8 +88,3 @@ FRAMES = (
         person, cash,
     ),
 )  # fmt: skip
-
-
-def pairs(rng: Random) -> Iterator[Pair]:
-    """Yield pairs about money without end."""
-    return stream(FRAMES, rng)

@@ -1,12 +1,11 @@
 """Dates and intervals of dates, as the CLDR writes them: month and day change places."""
 
-from collections.abc import Iterator
 from datetime import date
 from random import Random
 
 from babel.dates import format_date, format_interval, format_skeleton
 
-from data_prep.cldr.frames import Maker, Pair, Slots, both, frame, stream
+from data_prep.cldr.frames import Maker, Pair, Slots, both, frame
 from data_prep.cldr.words import event, person, place, to_city, weekday
 
 PAST = (date(1950, 1, 1), date(2024, 12, 31))
@@ -106,8 +105,3 @@ FRAMES = (
         event, coming, weekday,
     ),
 )  # fmt: skip
-
-
-def pairs(rng: Random) -> Iterator[Pair]:
-    """Yield pairs about dates without end."""
-    return stream(FRAMES, rng)

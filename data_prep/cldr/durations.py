@@ -1,6 +1,6 @@
 """Durations and distances in time: German plurals, and their dative after vor, in, seit, nach."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
 from random import Random
@@ -10,7 +10,7 @@ from babel import Locale
 from babel.dates import format_timedelta
 from babel.lists import format_list
 
-from data_prep.cldr.frames import Maker, Pair, Slots, both, frame, pick, stream
+from data_prep.cldr.frames import Maker, Pair, Slots, both, frame, pick
 from data_prep.cldr.languages import LANGUAGES
 from data_prep.cldr.words import event, person, quantity, thing, to_city, vehicle
 
@@ -116,8 +116,3 @@ FRAMES = (
         person, event, moment,
     ),
 )  # fmt: skip
-
-
-def pairs(rng: Random) -> Iterator[Pair]:
-    """Yield pairs about durations without end."""
-    return stream(FRAMES, rng)

@@ -1,9 +1,8 @@
 """Names of languages in lists and sentences: German makes nouns of them that are declined."""
 
-from collections.abc import Iterator
 from random import Random
 
-from data_prep.cldr.frames import Pair, Slots, both, frame, pick_two, stream
+from data_prep.cldr.frames import Pair, Slots, both, frame, pick_two
 from data_prep.cldr.territories import some
 from data_prep.cldr.words import person
 
@@ -57,8 +56,3 @@ FRAMES = (
         person, translation,
     ),
 )  # fmt: skip
-
-
-def pairs(rng: Random) -> Iterator[Pair]:
-    """Yield pairs about languages without end."""
-    return stream(FRAMES, rng)

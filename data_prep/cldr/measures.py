@@ -1,11 +1,10 @@
 """Measures: decimal comma, German units that have no plural, and "of" that has no translation."""
 
-from collections.abc import Iterator
 from random import Random
 
 from babel.numbers import format_decimal
 
-from data_prep.cldr.frames import Maker, Pair, Slots, both, frame, pick, pick_two, stream
+from data_prep.cldr.frames import Maker, Pair, Slots, both, frame, pick, pick_two
 from data_prep.cldr.words import CITIES, large_size, measured, person, quantity, size, thing
 
 LENGTHS = ("meter", "centimeter", "foot", "inch", "yard")
@@ -96,8 +95,3 @@ FRAMES = (
         thing, pick("more", COMPARED), length,
     ),
 )  # fmt: skip
-
-
-def pairs(rng: Random) -> Iterator[Pair]:
-    """Yield pairs about measures without end."""
-    return stream(FRAMES, rng)

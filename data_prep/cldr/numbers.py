@@ -1,12 +1,11 @@
 """Numbers in words, by `num2words`: German writes one word, the units before the tens."""
 
-from collections.abc import Iterator
 from functools import cache
 from random import Random
 
 from num2words import num2words
 
-from data_prep.cldr.frames import Pair, Slots, frame, pick, stream
+from data_prep.cldr.frames import Pair, Slots, frame, pick
 from data_prep.cldr.words import person
 
 # The highest number of each range, with the chance to draw from it.
@@ -107,8 +106,3 @@ FRAMES = (
         person, ordinal,
     ),
 )  # fmt: skip
-
-
-def pairs(rng: Random) -> Iterator[Pair]:
-    """Yield pairs about numbers in words without end."""
-    return stream(FRAMES, rng)

@@ -1,13 +1,12 @@
 """Compound units: so much per hour, per kilogram, per year."""
 
-from collections.abc import Iterator
 from random import Random
 
 from babel import Locale
 from babel.units import format_compound_unit
 
 from data_prep.cldr.currencies import CURRENCIES, draw_money
-from data_prep.cldr.frames import Maker, Pair, Slots, frame, pick, stream
+from data_prep.cldr.frames import Maker, Pair, Slots, frame, pick
 from data_prep.cldr.words import Amount, large_size, person, quantity, size
 
 SPEEDS = (("kilometer", "hour"), ("mile", "hour"), ("meter", "second"), ("foot", "second"))
@@ -97,8 +96,3 @@ FRAMES = (
         person, price("wage", WAGES),
     ),
 )  # fmt: skip
-
-
-def pairs(rng: Random) -> Iterator[Pair]:
-    """Yield pairs about rates without end."""
-    return stream(FRAMES, rng)

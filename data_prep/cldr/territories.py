@@ -1,12 +1,12 @@
 """Lists of the best-known countries, and journeys between those whose German name is bare."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Literal
 
 from babel.lists import format_list
 
-from data_prep.cldr.frames import Maker, Pair, Slots, both, frame, pick_two, stream
+from data_prep.cldr.frames import Maker, Pair, Slots, both, frame, pick_two
 from data_prep.cldr.words import person, weekday
 
 Style = Literal["standard", "or"]
@@ -83,8 +83,3 @@ FRAMES = (
         person, journey,
     ),
 )  # fmt: skip
-
-
-def pairs(rng: Random) -> Iterator[Pair]:
-    """Yield pairs about territories without end."""
-    return stream(FRAMES, rng)

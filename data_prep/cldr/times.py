@@ -1,13 +1,12 @@
 """Times of day: twelve hours against twenty-four, and German verbs that split around them."""
 
-from collections.abc import Iterator
 from datetime import time
 from functools import cache
 from random import Random
 
 from babel.dates import format_time
 
-from data_prep.cldr.frames import Pair, Slots, both, frame, pick_two, stream
+from data_prep.cldr.frames import Pair, Slots, both, frame, pick_two
 from data_prep.cldr.words import CITIES, place, quantity, to_city, vehicle, weekday
 
 MINUTES_A_DAY = 24 * 60
@@ -79,8 +78,3 @@ FRAMES = (
         place, hours,
     ),
 )  # fmt: skip
-
-
-def pairs(rng: Random) -> Iterator[Pair]:
-    """Yield pairs about times of day without end."""
-    return stream(FRAMES, rng)

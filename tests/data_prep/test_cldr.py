@@ -28,7 +28,7 @@ from data_prep.cldr import (
     times,
     words,
 )
-from data_prep.cldr.frames import Pair, clean, sentence
+from data_prep.cldr.frames import Pair, clean, sentence, stream
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"train": 24_000, "valid": 1_000, "test": 1_000}
@@ -47,7 +47,7 @@ def pairs(splits: Splits) -> list[Pair]:
 
 def some(category: str, count: int = 2_000) -> list[Pair]:
     """Return the first pairs of a category."""
-    return list(islice(corpus.CATEGORIES[category][0](Random(3)), count))
+    return list(islice(stream(corpus.CATEGORIES[category][0], Random(3)), count))
 
 
 # --- the corpus as a whole ---------------------------------------------------------------------
@@ -117,7 +117,8 @@ def test_draw_drops_what_is_seen_on_either_side_or_has_a_wrong_length(
     seen = [("a b c", "new n n"), ("new n n", "x y z")]
     wrong = [("a b", "g h i"), ("g h i", "a b"), (" ".join("b" * 21), "j k l")]
     offered = [good[0], *seen, *wrong, *good[1:]]
-    monkeypatch.setattr(corpus, "CATEGORIES", {"dates": (lambda _: iter(offered), 100)})
+    monkeypatch.setattr(corpus, "CATEGORIES", {"dates": ((), 100)})
+    monkeypatch.setattr(corpus, "stream", lambda frames, rng: iter(offered))
     assert corpus.draw(seed=1, total=3) == {"dates": good}
     message = r"^`dates` must give 4 pairs, but gives 3 instead\.$"
     with pytest.raises(RuntimeError, match=message):

@@ -39,6 +39,7 @@ def _in_blocks(
 ) -> Tensor:
     """Attend block by block; see :mod:`attn_nmt.functional.banded`."""
     blocks = -(-query_length // block)
+    # Keys before the first query, which a cache brings, fill part of the window's left side.
     sizes = (block, blocks, backward - memory.query_offset, forward + memory.query_offset)
     windows = Memory(
         None if memory.key is None else banded.key_windows(memory.key, *sizes),
