@@ -1,12 +1,25 @@
-"""Attention modules, (length, batch, channels) in and out; they need PyTorch and nothing else.
+"""Attention and convolution modules, (length, batch, channels) in and out; they need PyTorch only.
 
 - ``relative_attention``: call and specification of ``RelativeMultiheadAttention``
 - ``projections``: its parameters, and which keys a query may see
 - ``paths``: the ways to its result, plain and fast
 - ``memory``: projected keys and values, and their cache; ``position_table``: that of distances
-- ``incremental``: what a module remembers between decoding steps
+- ``deformable_conv1d``: ``DeformableConv1d``; ``offset_statistics``: what its taps do in training
+- ``headwise_conv1d``: what ``dynamic_conv1d`` and ``lightweight_conv1d`` share
+- ``context_broadcast``: ``ContextBroadcast``, the mean of the sentence for every token
+- ``incremental``: what a module remembers between decoding steps; ``token_buffer``: its inputs
 """
 
+from attn_nmt.modules.context_broadcast import ContextBroadcast
+from attn_nmt.modules.deformable_conv1d import DeformableConv1d
+from attn_nmt.modules.dynamic_conv1d import DynamicConv1d
+from attn_nmt.modules.lightweight_conv1d import LightweightConv1d
 from attn_nmt.modules.relative_attention import RelativeMultiheadAttention
 
-__all__ = ["RelativeMultiheadAttention"]
+__all__ = [
+    "ContextBroadcast",
+    "DeformableConv1d",
+    "DynamicConv1d",
+    "LightweightConv1d",
+    "RelativeMultiheadAttention",
+]

@@ -22,6 +22,7 @@ class IncrementalModule(nn.Module):
     """
 
     SHARED_STATE: tuple[str, ...] = ()
+    causal: bool
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,6 +37,15 @@ class IncrementalModule(nn.Module):
     def _set_input_buffer(self, incremental_state: IncrementalState | None, state: State) -> None:
         if incremental_state is not None:
             incremental_state[self._state_name] = state
+
+    def require_causal(self, incremental_state: IncrementalState | None) -> None:
+        """Refuse to go on step by step with a module that would have to know the next steps.
+
+        Raises:
+            ValueError: if ``incremental_state`` is given to a module that is not causal.
+        """
+        if incremental_state is not None and not self.causal:
+            raise ValueError("`incremental_state` must be None unless `causal` is True.")
 
     def reorder_incremental_state(
         self, incremental_state: IncrementalState, new_order: Tensor

@@ -11,32 +11,56 @@ import torch
 from gradients import randomize
 from torch import Tensor, nn
 
-from attn_nmt.modules import RelativeMultiheadAttention
+from attn_nmt.modules import (
+    ContextBroadcast,
+    DeformableConv1d,
+    DynamicConv1d,
+    LightweightConv1d,
+    RelativeMultiheadAttention,
+)
 
 WIDTH, BATCH, LENGTH = 8, 3, 6
 ALL_TERMS = [f"{number:04b}" for number in range(16)]
 
+
+class Attention(RelativeMultiheadAttention):
+    """Attention with the call of the convolutions; asked for weights, it takes the plain path."""
+
+    def __init__(self, terms: str, span: int | None, *, weighing: bool, causal: bool) -> None:
+        super().__init__(WIDTH, 2, terms=terms, span=span, causal=causal)
+        self.weighing = weighing
+
+    def forward(self, x: Tensor, padding_mask: Any = None, incremental_state: Any = None) -> Any:
+        output, _ = super().forward(
+            x,
+            key_padding_mask=padding_mask,
+            incremental_state=incremental_state,
+            need_weights=self.weighing,
+        )
+        return output
+
+
 # Name -> a mechanism that mixes the positions of one sequence, causal or not.
-MECHANISMS: dict[str, Callable[[bool], nn.Module]] = {
-    f"{terms}, span {span}, {path}": lambda causal, make=(terms, span, path): attention(
-        *make, causal=causal
+MECHANISMS: dict[str, Callable[..., nn.Module]] = {
+    f"{terms}, span {span}, {'weights' if weighing else 'fast'}": partial(
+        Attention, terms, span, weighing=weighing
     )
     for terms in ALL_TERMS
     for span in (None, 3)
-    for path in ("fast", "weights")
+    for weighing in (False, True)
 }
+for _size in (1, 3, 8):
+    MECHANISMS[f"deformable {_size}"] = partial(DeformableConv1d, WIDTH, _size, offset_lr_scale=1.0)
+for _size in (2, 3, 9):
+    MECHANISMS[f"dynamic {_size}"] = partial(DynamicConv1d, WIDTH, _size, 2)
+    MECHANISMS[f"lightweight {_size}"] = partial(LightweightConv1d, WIDTH, _size, 4, glu=False)
+MECHANISMS["broadcast"] = partial(ContextBroadcast, WIDTH)
+MECHANISMS["scaled broadcast"] = partial(ContextBroadcast, WIDTH, scaled=True)
 mechanism = pytest.mark.parametrize("name", MECHANISMS)
 
 
-def attention(terms: str, span: int | None, path: str, *, causal: bool) -> nn.Module:
-    """Attention that is asked for its weights, which takes the plain path, or is not."""
-    module = RelativeMultiheadAttention(WIDTH, 2, terms=terms, span=span, causal=causal)
-    module.forward = partial(module.forward, need_weights=path == "weights")  # type: ignore[method-assign]
-    return module
-
-
 def build(name: str, *, causal: bool) -> nn.Module:
-    module = MECHANISMS[name](causal).double().eval()
+    module = MECHANISMS[name](causal=causal).double().eval()
     randomize(module)
     return module
 
@@ -46,7 +70,7 @@ def sequence(length: int = LENGTH) -> Tensor:
 
 
 def run(module: nn.Module, x: Tensor, **options: object) -> Tensor:
-    output: Tensor = module(x, **options)[0]
+    output: Tensor = module(x, **options)
     return output
 
 
@@ -76,7 +100,7 @@ def test_padding_changes_nothing(name: str, side: str, causal: bool) -> None:
     mask[0, :pads] = True
     mask = mask if side == "left" else mask.flip(1)
     batch = torch.cat((padded, neighbours), dim=1)
-    among = run(module, batch, key_padding_mask=mask)[:, :1]
+    among = run(module, batch, padding_mask=mask)[:, :1]
     kept = among[pads:] if side == "left" else among[:LENGTH]
     torch.testing.assert_close(kept, alone, rtol=1e-10, atol=1e-10)
 
@@ -97,10 +121,10 @@ def test_steps_remember_padding(name: str) -> None:
     # The first step has no padding, so none is passed, as fairseq does.
     masks = [None, *mask[:, 1:].split(1, dim=1)]
     found = [
-        run(module, part, key_padding_mask=step_mask, incremental_state=state)
+        run(module, part, padding_mask=step_mask, incremental_state=state)
         for part, step_mask in zip(x.split(1), masks, strict=True)
     ]
-    expected = run(module, x, key_padding_mask=mask)
+    expected = run(module, x, padding_mask=mask)
     torch.testing.assert_close(torch.cat(found), expected, rtol=1e-10, atol=1e-10)
 
 
@@ -131,7 +155,8 @@ def test_two_modules_do_not_share_a_cache(name: str) -> None:
 @mechanism
 def test_every_parameter_gets_a_gradient(name: str, causal: bool) -> None:
     module = build(name, causal=causal).train()
-    run(module, sequence()).pow(2).sum().backward()
+    # Plain broadcasting has no parameters.
+    run(module, sequence().requires_grad_()).pow(2).sum().backward()
     for parameter_name, parameter in module.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert parameter.grad.abs().max() > 0, parameter_name
@@ -153,7 +178,7 @@ def test_half_precision_is_close(name: str, dtype: torch.dtype) -> None:
 @mechanism
 def test_autocast_runs_and_is_close(name: str) -> None:
     """Mixed precision keeps the parameters in float32; types must meet all the same."""
-    module, x = build(name, causal=True).float().train(), sequence().float()
+    module, x = build(name, causal=True).float().train(), sequence().float().requires_grad_()
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.mul_(0.3)

@@ -1,0 +1,68 @@
+"""Context broadcasting: every token gets the mean of its sentence."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
+
+
+class ContextBroadcast(IncrementalModule):
+    """Uniform attention without parameters (Heo et al. 2022, arXiv 2210.08457)::
+
+        x <- (x + mean) / 2              or, scaled, x + s * mean
+
+    The mean runs over the tokens that are not padding, if causal over those up to the token itself;
+    where there is none, it is zero. It is summed in float32 at least.
+
+    Args:
+        embed_dim: channels C.
+        scaled: learn one s a channel, zero to begin with.
+        causal: a token sees none to its right.
+    """
+
+    def __init__(self, embed_dim: int, *, scaled: bool = False, causal: bool = False) -> None:
+        super().__init__()
+        if embed_dim < 1:
+            raise ValueError(f"`embed_dim` must be positive, but is {embed_dim} instead.")
+        self.causal = causal
+        self.scale = nn.Parameter(torch.zeros(embed_dim)) if scaled else None
+
+    def forward(
+        self,
+        x: Tensor,
+        padding_mask: Tensor | None = None,
+        incremental_state: IncrementalState | None = None,
+    ) -> Tensor:
+        """Add the mean, time first; with ``incremental_state``, go on where the last call ended.
+
+        Shape:
+            - x, output: (L, B, C)
+            - padding_mask: (B, L), True = padding, no part of a mean
+
+        Raises:
+            ValueError: if ``incremental_state`` is given to a module that is not causal.
+        """
+        self.require_causal(incremental_state)
+        mean = self._mean(x, padding_mask, incremental_state).to(x.dtype)
+        return (x + mean) / 2 if self.scale is None else x + self.scale * mean
+
+    def _mean(
+        self, x: Tensor, padding_mask: Tensor | None, incremental_state: IncrementalState | None
+    ) -> Tensor:
+        """Return the mean so far, (L, B, C), or that of the sentence, (1, B, C)."""
+        tokens = x.to(torch.promote_types(x.dtype, torch.float32))
+        counted = torch.ones_like(tokens[..., :1])
+        if padding_mask is not None:
+            padded = padding_mask.T.unsqueeze(-1)
+            tokens, counted = tokens.masked_fill(padded, 0.0), counted.masked_fill(padded, 0.0)
+        if not self.causal:
+            return tokens.sum(0, keepdim=True) / counted.sum(0, keepdim=True).clamp(min=1.0)
+        total, count = tokens.cumsum(0), counted.cumsum(0)
+        past = self._get_input_buffer(incremental_state)
+        earlier_total, earlier_count = past.get("total"), past.get("count")
+        if earlier_total is not None and earlier_count is not None:
+            total, count = total + earlier_total, count + earlier_count
+        self._set_input_buffer(incremental_state, {"total": total[-1], "count": count[-1]})
+        return total / count.clamp(min=1.0)

@@ -1,0 +1,128 @@
+"""What dynamic and lightweight convolution share: gate, one kernel a head, cache, projections."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attn_nmt.functional.headwise_convolution import headwise_convolution
+from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
+
+
+class HeadwiseConv1d(IncrementalModule):
+    """Convolution in place of self-attention, without saying where its kernels come from::
+
+        z = glu(in_proj x), or in_proj x without glu
+        y_q = out_proj(sum over taps m of kernel[head, q, m] z_{q + m - back})
+
+    The kernel of a head sums up to one over its K taps and serves C / H channels. Taps outside the
+    sentence and on padding count as zero, and the others are not made up for them, as in fairseq's
+    modules. back = K - 1 if causal; else (K - 1) // 2, as ``padding="same"`` of ``nn.Conv1d``.
+
+    Args:
+        embed_dim: channels C in and out.
+        kernel_size: taps K.
+        num_heads: heads H, that is kernels; must divide ``embed_dim``.
+        causal: a token sees none to its right.
+        dropout: probability of dropping an entry of a kernel in training (DropConnect).
+        glu: project to 2C channels and gate one half with the other.
+
+    Raises:
+        ValueError: for any argument that breaks its rule, naming the rule and the value.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        kernel_size: int,
+        num_heads: int = 16,
+        *,
+        causal: bool = False,
+        dropout: float = 0.0,
+        glu: bool = True,
+    ) -> None:
+        super().__init__()
+        if num_heads < 1 or embed_dim < 1 or embed_dim % num_heads:
+            raise ValueError(
+                "`embed_dim` must be a positive multiple of `num_heads`, "
+                f"but is {embed_dim} for {num_heads} heads instead."
+            )
+        if kernel_size < 1:
+            raise ValueError(f"`kernel_size` must be positive, but is {kernel_size} instead.")
+        if not 0.0 <= dropout <= 1.0:
+            raise ValueError(f"`dropout` must lie between 0 and 1, but is {dropout} instead.")
+        self.embed_dim, self.kernel_size, self.num_heads = embed_dim, kernel_size, num_heads
+        self.causal, self.dropout, self.glu = causal, dropout, glu
+        self.in_proj = nn.Linear(embed_dim, 2 * embed_dim if glu else embed_dim)
+        self.out_proj = nn.Linear(embed_dim, embed_dim)
+        self._build_kernel()
+        self.reset_parameters()
+
+    def _build_kernel(self) -> None:
+        raise NotImplementedError
+
+    def reset_parameters(self) -> None:
+        """Glorot-uniform weights, zero biases."""
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            else:
+                nn.init.xavier_uniform_(parameter)
+
+    def kernel_energies(self, z: Tensor) -> Tensor:
+        """Return the kernels before softmax, over the last axis.
+
+        Shape:
+            - z: (L, B, C)
+            - output: (B, H, L, K), or (1, H, 1, K) for the same kernel everywhere
+        """
+        raise NotImplementedError
+
+    def forward(
+        self,
+        x: Tensor,
+        padding_mask: Tensor | None = None,
+        incremental_state: IncrementalState | None = None,
+    ) -> Tensor:
+        """Convolve, time first; with ``incremental_state``, go on where the last call ended.
+
+        Shape:
+            - x, output: (L, B, C)
+            - padding_mask: (B, L), True = padding, which counts as zero
+
+        Raises:
+            ValueError: if ``incremental_state`` is given to a module that is not causal.
+        """
+        self.require_causal(incremental_state)
+        z = F.glu(self.in_proj(x)) if self.glu else self.in_proj(x)
+        energies = self.kernel_energies(z)
+        precise = torch.promote_types(energies.dtype, torch.float32)
+        kernel = F.dropout(energies.softmax(-1, precise).to(z.dtype), self.dropout, self.training)
+        if padding_mask is not None:
+            z = z.masked_fill(padding_mask.T.unsqueeze(-1), 0.0)
+        z, seen = self._with_past(z, incremental_state)
+        back = self.kernel_size - 1 if self.causal else (self.kernel_size - 1) // 2
+        mixed = headwise_convolution(kernel, self.split_heads(z), backward=back, query_offset=seen)
+        # (B, H, L, D) -> (L, B, C)
+        output: Tensor = self.out_proj(mixed.permute(2, 0, 1, 3).flatten(-2))
+        return output
+
+    def split_heads(self, x: Tensor) -> Tensor:
+        """(L, B, H * N) -> (B, H, L, N)."""
+        return x.view(*x.shape[:-1], self.num_heads, -1).permute(1, 2, 0, 3)
+
+    def _with_past(
+        self, z: Tensor, incremental_state: IncrementalState | None
+    ) -> tuple[Tensor, int]:
+        """Put the tokens that a kernel still reaches before ``z``; return how many they are."""
+        if incremental_state is None:
+            return z, 0
+        past = self._get_input_buffer(incremental_state).get("past")
+        seen = 0
+        if past is not None:
+            # The cache has the batch first, as beams are reordered there.
+            z, seen = torch.cat((past.transpose(0, 1), z)), past.size(1)
+        reach = z[max(0, len(z) - self.kernel_size + 1) :]
+        self._set_input_buffer(incremental_state, {"past": reach.transpose(0, 1)})
+        return z, seen

@@ -1,0 +1,59 @@
+"""Context broadcasting against the loop."""
+
+from __future__ import annotations
+
+import convolution_reference
+import pytest
+import torch
+from gradients import assert_same, randomize
+
+from attn_nmt.modules import ContextBroadcast
+
+WIDTH, BATCH = 4, 3
+
+
+def padding_of(length: int, side: str) -> torch.Tensor | None:
+    """One sentence whole, one with a padded end or start, one of padding alone."""
+    if side == "none":
+        return None
+    mask = torch.zeros(BATCH, length, dtype=torch.bool)
+    mask[1, -2:] = mask[2] = True
+    return mask if side == "right" else mask.flip(1)
+
+
+@pytest.mark.parametrize("side", ["none", "left", "right"])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("length", [1, 2, 7])
+def test_equals_the_loop(length: int, scaled: bool, causal: bool, side: str) -> None:
+    module = ContextBroadcast(WIDTH, scaled=scaled, causal=causal).double()
+    randomize(module)
+    x = torch.randn(length, BATCH, WIDTH, dtype=torch.float64, requires_grad=True)
+    padding = padding_of(length, side)
+    expected = convolution_reference.context_broadcast(
+        dict(module.named_parameters()), x, causal=causal, padding=padding
+    )
+    assert_same(module, {"x": x}, expected, module(x, padding))
+
+
+def test_plain_has_no_parameters_and_scaled_begins_as_if_it_were_not_there() -> None:
+    assert list(ContextBroadcast(WIDTH).parameters()) == []
+    module, x = ContextBroadcast(WIDTH, scaled=True), torch.randn(5, BATCH, WIDTH)
+    assert torch.equal(module(x), x)
+    assert module.scale is not None
+    assert module.scale.shape == (WIDTH,)
+
+
+def test_half_precision_is_summed_in_float32() -> None:
+    """10,000 ones: a sum in float16 would stop growing at 2,048, one in bfloat16 at 256."""
+    for dtype in (torch.float16, torch.bfloat16):
+        for causal in (False, True):
+            x = torch.ones(10000, 1, WIDTH, dtype=dtype)
+            found = ContextBroadcast(WIDTH, causal=causal)(x)
+            assert found.dtype == dtype
+            assert torch.equal(found, x)
+
+
+def test_wrong_widths_are_refused() -> None:
+    with pytest.raises(ValueError, match="^`embed_dim` must be positive, but is 0 instead.$"):
+        ContextBroadcast(0)
