@@ -1,8 +1,10 @@
 """The models as fairseq sees them; fairseq imports the files of this folder by itself.
 
-- ``config``: every flag, with its rule
-- ``attention_plan``: what the flags mean for each layer
-- ``layers``: one encoder layer, one decoder layer
+- ``stack_flags``, ``mechanism_flags``: every flag; ``config``: their rules
+- ``layer_plan``: what the flags mean for each layer; ``per_layer``: reading a list
+- ``mechanisms``: from the plan of a layer to its modules
+- ``sublayers``: what both kinds of layer share; ``layers``: an encoder and a decoder layer
+- ``offset_log``: what ``--log-offsets`` writes
 - ``attn_transformer``: encoder, decoder and model
 - ``architectures``: the names for ``--arch``
 """

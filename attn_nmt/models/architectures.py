@@ -7,7 +7,8 @@ from typing import Any
 from fairseq.models import register_model_architecture
 
 from attn_nmt.models import attn_transformer  # noqa: F401  registers the model first
-from attn_nmt.models.attention_plan import NO_SUBLAYER, SIDES
+from attn_nmt.models.layer_plan import SIDES
+from attn_nmt.models.mechanism_flags import NO_SUBLAYER
 from attn_nmt.terms import ALL_TERMS
 
 SIZES: dict[str, dict[str, int]] = {
@@ -27,13 +28,21 @@ def _register(arch: str, defaults: dict[str, Any]) -> None:
 
 
 # Every row of the paper's Figure 3 and tables: attn0110_wmt_en_de, attnnone_tiny, ...
-MECHANISMS: dict[str, dict[str, str]] = {
+ATTENTION: dict[str, dict[str, Any]] = {
     "attn_transformer": {},
     **{f"attn{terms}": {"self_attn_terms": terms} for terms in (*ALL_TERMS, NO_SUBLAYER)},
 }
+MECHANISMS: dict[str, dict[str, Any]] = {
+    **ATTENTION,
+    # "Transformer + Deformable", Figure 2 (c), with the kernel size of the paper.
+    **{f"{name}_deformable": {**flags, "deformable_kernel_size": 3}
+       for name, flags in ATTENTION.items()},
+    "attn_transformer_dynamic": {"self_attn_type": "dynamic"},
+    "attn_transformer_lightweight": {"self_attn_type": "lightweight"},
+}  # fmt: skip
 
 
-for _mechanism, _terms in MECHANISMS.items():
+for _mechanism, _flags in MECHANISMS.items():
     for _size, _widths in SIZES.items():
         _both_sides = {f"{side}_{name}": n for side in SIDES for name, n in _widths.items()}
-        _register(f"{_mechanism}_{_size}", {**_both_sides, **_terms})
+        _register(f"{_mechanism}_{_size}", {**_both_sides, **_flags})

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.layers import DecoderLayer, EncoderLayer
+from attn_nmt.models.offset_log import OffsetLog
 
 EncoderOut = dict[str, list[Tensor]]
 
@@ -109,6 +110,8 @@ class AttnDecoder(TransformerDecoderBase):
 class AttnTransformerModel(TransformerModelBase):
     """Encoder and decoder with relative attention; no absolute positions anywhere."""
 
+    offset_log: OffsetLog | None = None
+
     @classmethod
     def add_args(cls, parser: ArgumentParser) -> None:
         """Offer the fields of the dataclass as flags; the architecture fills in what is left."""
@@ -128,7 +131,16 @@ class AttnTransformerModel(TransformerModelBase):
                 "from the left, but is True instead."
             )
         model: AttnTransformerModel = super().build_model(config.to_transformer_config(), task)
+        if config.log_offsets:
+            model.offset_log = OffsetLog(model)
         return model
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """Translate with the target given; see fairseq's ``TransformerModelBase.forward``."""
+        output = super().forward(*inputs, **options)
+        if self.offset_log is not None and self.training:
+            self.offset_log.write()
+        return output
 
     @classmethod
     def build_encoder(cls, cfg: TransformerConfig, src_dict: Any, embed_tokens: Any) -> AttnEncoder:

@@ -8,6 +8,8 @@ from fairseq.models import ARCH_MODEL_INV_REGISTRY
 from tiny_models import build, sentences
 from torch import nn
 
+from attn_nmt.modules import DynamicConv1d, LightweightConv1d
+
 # Parameters of one self-attention: matrices of width x width, vectors of the width.
 SELF_ATTENTION = {
     "none": (0, 0),
@@ -34,14 +36,28 @@ SIZES = {
     "iwslt_de_en": (6, 512, 1024, 4),
     "wmt_en_de": (6, 512, 2048, 8),
 }
-ROWS = {"attn_transformer": "1111", **{f"attn{terms}": terms for terms in SELF_ATTENTION}}
+# Name -> terms, whether there is a deformable convolution, convolution in place of attention.
+ATTENTION = {"attn_transformer": "1111", **{f"attn{terms}": terms for terms in SELF_ATTENTION}}
+ROWS = {
+    **{name: (terms, False, None) for name, terms in ATTENTION.items()},
+    **{f"{name}_deformable": (terms, True, None) for name, terms in ATTENTION.items()},
+    "attn_transformer_dynamic": ("none", False, DynamicConv1d),
+    "attn_transformer_lightweight": ("none", False, LightweightConv1d),
+}
+KERNEL, HEADS = 31, 16
 
 
-def expected_parameters(terms: str, size: str, vocabulary: int) -> int:
-    layers, width, ffn, _ = SIZES[size]
+def expected_parameters(row: str, size: str, vocabulary: int) -> int:
+    (terms, deformable, convolution), (layers, width, ffn, _) = ROWS[row], SIZES[size]
     matrices, vectors = SELF_ATTENTION[terms]
     norm = 2 * width
     self_attention = matrices * width**2 + vectors * width + (norm if terms != "none" else 0)
+    if convolution:
+        kernels = width * HEADS * KERNEL if convolution is DynamicConv1d else HEADS * KERNEL
+        # Into twice the width for the gate, and out.
+        self_attention = 3 * width**2 + 3 * width + kernels + norm
+    if deformable:
+        self_attention += 3 * width**2 + width + 3 * width + norm
     cross_attention = 5 * width**2 + 4 * width + norm
     feed_forward = 2 * width * ffn + ffn + width + norm
     encoder = layers * (self_attention + feed_forward)
@@ -61,14 +77,24 @@ def test_an_architecture_builds_and_trains_a_step(row: str, size: str) -> None:
     layers, width, ffn, heads = SIZES[size]
     vocabulary = model.decoder.output_projection.out_features
     found = sum(parameter.numel() for parameter in model.parameters())
-    assert found == expected_parameters(ROWS[row], size, vocabulary)
+    assert found == expected_parameters(row, size, vocabulary)
+    terms, deformable, convolution = ROWS[row]
     for stack in (model.encoder.layers, model.decoder.layers):
         assert len(stack) == layers
         for layer in stack:
             assert layer.fc1.weight.shape == (ffn, width)
-            assert (layer.self_attn is None) == (ROWS[row] == "none")
-            assert layer.self_attn is None or layer.self_attn.num_heads == heads
-            assert layer.self_attn is None or str(layer.self_attn.terms) == ROWS[row]
+            assert (layer.deformable is not None) == deformable
+            if deformable:
+                assert (layer.deformable.kernel_size, layer.deformable.offset_lr_scale) == (3, 0.1)
+            if convolution:
+                assert isinstance(layer.self_attn, convolution)
+                assert (layer.self_attn.kernel_size, layer.self_attn.glu) == (KERNEL, True)
+                assert layer.self_attn.num_heads == HEADS
+            elif terms == "none":
+                assert layer.self_attn is None
+            else:
+                assert str(layer.self_attn.terms) == terms
+                assert layer.self_attn.num_heads == heads
     for layer in model.decoder.layers:
         assert (str(layer.encoder_attn.terms), layer.encoder_attn.num_heads) == ("1111", heads)
     train_a_step(model)

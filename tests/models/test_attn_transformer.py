@@ -12,9 +12,10 @@ from tiny_models import Task, build, sentences
 
 PAD, EOS = 1, 2
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
+PRE_NORM = {"encoder_normalize_before": True, "decoder_normalize_before": True}
 VARIANTS: dict[str, dict[str, Any]] = {
     "post-norm": {},
-    "pre-norm": {"encoder_normalize_before": True, "decoder_normalize_before": True},
+    "pre-norm": PRE_NORM,
     "0010": {"self_attn_terms": "0010", "cross_attn_terms": "1000"},
     "0001, cross 0100": {"self_attn_terms": "0001", "cross_attn_terms": "0100"},
     "0000, cross 0010": {"self_attn_terms": "0000", "cross_attn_terms": "0010"},
@@ -26,6 +27,27 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "self_attn_span": 3,
     },
     "encoder without": {"encoder_self_attn_type": "none", "decoder_self_attn_terms": "0011"},
+    "deformable": {"self_attn_terms": "0010", "deformable_kernel_size": 3},
+    "deformable alone, pre-norm": {
+        "self_attn_type": "none",
+        "deformable_kernel_size": 5,
+        **PRE_NORM,
+    },
+    "dynamic": {"self_attn_type": "dynamic", "conv_kernel_sizes": "3,7"},
+    "lightweight, pre-norm": {
+        "self_attn_type": "lightweight",
+        "conv_kernel_sizes": "4",
+        "conv_glu": "off",
+        **PRE_NORM,
+    },
+    "broadcast": {"self_attn_terms": "0110", "context_broadcast": "plain"},
+    "everything at once": {
+        "encoder_self_attn_type": "dynamic",
+        "conv_kernel_sizes": "5",
+        "decoder_self_attn_terms": "0110",
+        "encoder_deformable_kernel_size": 3,
+        "context_broadcast": "scaled",
+    },
     "shared, embedding norm": {"share_all_embeddings": True, "layernorm_embedding": True},
 }
 variant = pytest.mark.parametrize("name", VARIANTS)

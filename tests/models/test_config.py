@@ -72,8 +72,92 @@ from attn_nmt.models.config import AttnTransformerConfig
             "--self-attn-span must be odd, or 0 for no limit, but is -3 instead.",
         ),
         (
-            {"self_attn_span": 5, "encoder_self_attn_type": "dynamic"},
-            "--encoder-self-attn-type must be relative or none, but is 'dynamic' instead.",
+            {"encoder_self_attn_type": "recurrent"},
+            "--encoder-self-attn-type must be relative, dynamic, lightweight or none, "
+            "but is 'recurrent' instead.",
+        ),
+        (
+            {"self_attn_span": 5, "self_attn_type": "dynamic"},
+            "--self-attn-span must be 0 where no layer has relative self-attention, "
+            "but is 5 instead.",
+        ),
+        (
+            {"self_attn_terms": "0110", "self_attn_type": "dynamic"},
+            "--self-attn-terms must be 1111 where no layer has relative self-attention, "
+            "but is 0110 instead.",
+        ),
+        (
+            {"encoder_self_attn_terms": "0110", "encoder_self_attn_type": "lightweight"},
+            "--encoder-self-attn-terms must be left out where --encoder-self-attn-type is "
+            "lightweight, but is '0110' instead.",
+        ),
+        (
+            {"decoder_self_attn_terms": "0110", "self_attn_type": "none"},
+            "--decoder-self-attn-terms must be left out where --self-attn-type is none, "
+            "but is '0110' instead.",
+        ),
+        (
+            {"conv_kernel_sizes": "7"},
+            "--conv-kernel-sizes must be 31 where no layer is dynamic or lightweight, "
+            "but is 7 instead.",
+        ),
+        (
+            {"conv_heads": 8},
+            "--conv-heads must be 16 where no layer is dynamic or lightweight, but is 8 instead.",
+        ),
+        (
+            {"conv_glu": "off"},
+            "--conv-glu must be on where no layer is dynamic or lightweight, but is off instead.",
+        ),
+        (
+            {"conv_glu": True, "self_attn_type": "dynamic"},
+            "--conv-glu must be on or off, but is True instead.",
+        ),
+        (
+            {"conv_heads": 7, "decoder_self_attn_type": "dynamic"},
+            "--conv-heads must divide --decoder-embed-dim (512), but is 7 instead.",
+        ),
+        (
+            {"conv_heads": 0, "self_attn_type": "dynamic"},
+            "--conv-heads must divide --encoder-embed-dim (512), but is 0 instead.",
+        ),
+        (
+            {"conv_kernel_sizes": "0", "self_attn_type": "dynamic"},
+            "--conv-kernel-sizes must be a positive number, but is '0' instead.",
+        ),
+        (
+            {"conv_kernel_sizes": "3,x,3,3,3,3", "self_attn_type": "dynamic"},
+            "--conv-kernel-sizes must be a positive number, but is 'x' instead.",
+        ),
+        (
+            {"conv_kernel_sizes": "3,7", "self_attn_type": "lightweight"},
+            "--conv-kernel-sizes must have one entry, or one for each of the 6 layers, "
+            "but '3,7' has 2 instead.",
+        ),
+        (
+            {"deformable_kernel_size": -1},
+            "--deformable-kernel-size must be positive, or 0 for none, but is -1 instead.",
+        ),
+        (
+            {"decoder_deformable_kernel_size": -3},
+            "--decoder-deformable-kernel-size must be positive, or 0 for none, but is -3 instead.",
+        ),
+        (
+            {"deformable_kernel_size": 3, "deformable_offset_lr_scale": 0.0},
+            "--deformable-offset-lr-scale must be positive, but is 0.0 instead.",
+        ),
+        (
+            {"deformable_offset_lr_scale": 0.5},
+            "--deformable-offset-lr-scale must be 0.1 where no layer is deformable, "
+            "but is 0.5 instead.",
+        ),
+        (
+            {"log_offsets": True},
+            "--log-offsets must be False where no layer is deformable, but is True instead.",
+        ),
+        (
+            {"context_broadcast": "half"},
+            "--context-broadcast must be none, plain or scaled, but is 'half' instead.",
         ),
         (
             {"self_attn_span": 5, "self_attn_type": "none"},

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from gradients import randomize
+from tiny_models import Layer
 from torch import Tensor, nn
 
 from attn_nmt.modules import (
@@ -56,6 +57,16 @@ for _size in (2, 3, 9):
     MECHANISMS[f"lightweight {_size}"] = partial(LightweightConv1d, WIDTH, _size, 4, glu=False)
 MECHANISMS["broadcast"] = partial(ContextBroadcast, WIDTH)
 MECHANISMS["scaled broadcast"] = partial(ContextBroadcast, WIDTH, scaled=True)
+# Whole layers: what has no module of its own, and mechanisms side by side.
+MECHANISMS["layer, none"] = partial(Layer, self_attn_terms="none")
+MECHANISMS["layer, deformable 0010"] = partial(
+    Layer, self_attn_terms="0010", deformable_kernel_size=3
+)
+MECHANISMS["layer, deformable dynamic, broadcast"] = partial(
+    Layer, self_attn_type="dynamic", conv_heads=2, conv_kernel_sizes="3",
+    deformable_kernel_size=3, context_broadcast="scaled",
+    encoder_normalize_before=True, decoder_normalize_before=True,
+)  # fmt: skip
 mechanism = pytest.mark.parametrize("name", MECHANISMS)
 
 
