@@ -5,7 +5,7 @@
 
 ``training`` compares whole training steps with fairseq's ``transformer`` of the same widths and
 vocabulary on the same batch: both in one process, a step of each in turn, the median of the ratios;
-no absolute times. ``lengths`` runs one self-attention forward and backward over sentences of 64 to
+no absolute times. ``lengths`` runs one mechanism forward and backward over sentences of 64 to
 4096 tokens and fits the exponents of time and memory. Peak memory is that of a process of its own,
 or of the GPU.
 """
@@ -32,12 +32,21 @@ from tqdm import tqdm
 Step = Callable[[], None]
 STOCK = "transformer"
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
-# Name -> terms and span of a self-attention.
-MECHANISMS = {
-    "0010": ("0010", None),
-    "0001": ("0001", None),
-    "1111, span 31": ("1111", 31),
-    "1111": ("1111", None),
+# Name -> class, arguments beside the width, and options.
+MECHANISMS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
+    "0010": ("RelativeMultiheadAttention", (8,), {"terms": "0010"}),
+    "0010, causal": ("RelativeMultiheadAttention", (8,), {"terms": "0010", "causal": True}),
+    "deformable 3": ("DeformableConv1d", (3,), {}),
+    "deformable 3, causal": ("DeformableConv1d", (3,), {"causal": True}),
+    "dynamic 31": ("DynamicConv1d", (31,), {}),
+    "dynamic 31, causal": ("DynamicConv1d", (31,), {"causal": True}),
+    "lightweight 31": ("LightweightConv1d", (31,), {}),
+    "lightweight 31, causal": ("LightweightConv1d", (31,), {"causal": True}),
+    "broadcast": ("ContextBroadcast", (), {"scaled": True}),
+    "broadcast, causal": ("ContextBroadcast", (), {"scaled": True, "causal": True}),
+    "1111, span 31": ("RelativeMultiheadAttention", (8,), {"terms": "1111", "span": 31}),
+    "0001": ("RelativeMultiheadAttention", (8,), {"terms": "0001"}),
+    "1111": ("RelativeMultiheadAttention", (8,), {"terms": "1111"}),
 }
 # Sentences of a training batch, in tokens, as in captions and short news.
 SHORTEST, LONGEST = 12, 25
@@ -106,18 +115,19 @@ def training_step(arch: str, like: str, tokens: int, vocabulary: int) -> Step:
     return step
 
 
-def attention_step(name: str, length: int) -> Step:
-    """Return forward and backward of one self-attention of Transformer-base over one sentence."""
-    from attn_nmt.modules import RelativeMultiheadAttention
+def mechanism_step(name: str, length: int) -> Step:
+    """Return forward and backward of one mechanism of Transformer-base over one sentence."""
+    from attn_nmt import modules
 
-    terms, span = MECHANISMS[name]
+    kind, arguments, options = MECHANISMS[name]
     torch.manual_seed(1)
-    module = RelativeMultiheadAttention(512, 8, terms=terms, span=span).to(device())
+    module = getattr(modules, kind)(512, *arguments, **options).to(device())
     x = torch.randn(length, 1, 512, device=device(), requires_grad=True)
+    call = {"need_weights": False} if kind == "RelativeMultiheadAttention" else {}
 
     def step() -> None:
-        output, _ = module(x, need_weights=False)
-        torch.autograd.backward(output.sum())
+        output = module(x, **call)
+        torch.autograd.backward((output[0] if call else output).sum())
 
     return step
 
@@ -207,11 +217,11 @@ def parameters(arch: str, like: str, tokens: int, vocabulary: int) -> int:
 def compare_lengths(options: Namespace) -> list[dict[str, Any]]:
     """Return a row a mechanism: exponents, and every length in ratio to the shortest."""
     rows = []
-    for name in MECHANISMS:
+    for name in options.only:
         memory = [
-            peak_memory(attention_step, name, n) for n in tqdm(LENGTHS, desc=f"{name}, memory")
+            peak_memory(mechanism_step, name, n) for n in tqdm(LENGTHS, desc=f"{name}, memory")
         ]
-        times = interleaved({str(n): attention_step(name, n) for n in LENGTHS}, options.rounds)
+        times = interleaved({str(n): mechanism_step(name, n) for n in LENGTHS}, options.rounds)
         medians = [statistics.median(times[str(n)]) for n in LENGTHS]
         start = LENGTHS.index(options.fit_from)
         rows.append(
@@ -244,7 +254,10 @@ def main() -> None:
     training.add_argument("--tokens", type=int, default=2000, help="target tokens (%(default)s)")
     training.add_argument("--vocabulary", type=int, default=8000, help="symbols (%(default)s)")
     training.set_defaults(run=compare_training)
-    lengths = commands.add_parser("lengths", help="one self-attention over 64 to 4096 tokens")
+    lengths = commands.add_parser("lengths", help="each mechanism over 64 to 4096 tokens")
+    lengths.add_argument(
+        "--only", nargs="+", choices=MECHANISMS, default=list(MECHANISMS), help="which of them"
+    )
     lengths.add_argument("--fit-from", type=int, default=512, choices=LENGTHS)
     lengths.set_defaults(run=compare_lengths)
     options = parser.parse_args()

@@ -54,10 +54,16 @@ def run_command(
     return result
 
 
-def train(data_bin: Path, save_dir: Path, *flags: object, user_dir: object = "attn_nmt") -> str:
+def train(
+    data_bin: Path,
+    save_dir: Path,
+    *flags: object,
+    user_dir: object = "attn_nmt",
+    arch: str = "attn_transformer_tiny",
+) -> str:
     """Run fairseq-train and return its log."""
-    arch = ("--user-dir", user_dir, "--arch", "attn_transformer_tiny", *SMALL, *RECIPE)
-    result = run_command("fairseq-train", data_bin, *arch, "--save-dir", save_dir, *flags)
+    model = ("--user-dir", user_dir, "--arch", arch, *SMALL, *RECIPE)
+    result = run_command("fairseq-train", data_bin, *model, "--save-dir", save_dir, *flags)
     return result.stdout + result.stderr
 
 

@@ -94,7 +94,7 @@ class MechanismFlags(StackFlags):
         default=False,
         metadata={
             "help": "write to the training log how far the taps of deformable convolutions move, "
-            "in tokens, and which share of them reads nothing"
+            "in tokens, and which share of their weight falls outside the sentence"
         },
     )
     context_broadcast: ContextBroadcastType = field(  # type: ignore[valid-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from fairseq.logging import metrics
 from torch import nn
 
@@ -11,10 +12,10 @@ from attn_nmt.modules import DeformableConv1d
 class OffsetLog:
     """Collects the statistics of all deformable convolutions of a model for fairseq's log.
 
-    fairseq prints them every ``--log-interval``, averaged over the updates and the layers since
-    the last time: ``offset_mean`` and ``offset_max``, the mean and the largest absolute offset of a
-    layer in tokens, and ``offset_outside``, the share of taps that read nothing. Of several
-    processes the first one's are shown.
+    fairseq prints them every ``--log-interval``, averaged over the updates since the last time:
+    ``offset_mean`` and ``offset_max``, the mean and the largest absolute offset in tokens, and
+    ``offset_outside``, the share of the taps' weight that falls outside the sentence or, in the
+    decoder, on later tokens. Of several processes the first one's are shown.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -24,10 +25,10 @@ class OffsetLog:
 
     def write(self) -> None:
         """Pass on what the forward pass just made has left."""
-        for module in self._convolutions:
-            if module.statistics is None:
-                continue
-            found, module.statistics = module.statistics, None
-            metrics.log_scalar("offset_mean", found.mean, found.count, priority=500, round=3)
-            metrics.log_scalar("offset_max", found.maximum, priority=501, round=3)
-            metrics.log_scalar("offset_outside", found.outside, found.count, priority=502, round=3)
+        found = [m.statistics for m in self._convolutions if m.statistics is not None]
+        for layer in found:
+            metrics.log_scalar("offset_mean", layer.mean, layer.count, priority=500, round=4)
+            metrics.log_scalar("offset_outside", layer.outside, layer.count, priority=502, round=4)
+        if found:
+            largest = torch.stack([layer.maximum for layer in found]).max()
+            metrics.log_scalar("offset_max", largest, priority=501, round=4)

@@ -17,7 +17,7 @@ class OffsetStatistics:
     maximum: Tensor
     """Largest absolute offset, in tokens."""
     outside: Tensor
-    """Share of sampling positions that read nothing: outside the sentence, or, if causal, later."""
+    """Share of the taps' weight that falls outside the sentence or, if causal, on later tokens."""
     count: Tensor
     """Number of sampling positions."""
 
@@ -39,8 +39,8 @@ class OffsetStatistics:
             # (B, L) read at (B, L * K * 2), and back to the axes of token
             padded = padding_mask.gather(1, token.transpose(0, 1).flatten(1))
             share = share * ~padded.view_as(token.transpose(0, 1)).transpose(0, 1)
-        reads_nothing = (share.sum(-1) == 0) & real
+        moved = moved.masked_fill(~real, 0.0)
+        outside = (1 - share.sum(-1)).masked_fill(~real, 0.0)
         count = real.sum()
         some = count.clamp(min=1)
-        moved = moved * real
-        return cls(moved.sum() / some, moved.max(), reads_nothing.sum() / some, count)
+        return cls(moved.sum() / some, moved.max(), outside.sum() / some, count)
