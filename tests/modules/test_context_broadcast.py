@@ -45,10 +45,10 @@ def test_plain_has_no_parameters_and_scaled_begins_as_if_it_were_not_there() -> 
 
 
 def test_half_precision_is_summed_in_float32() -> None:
-    """10,000 ones: a sum in float16 would stop growing at 2,048, one in bfloat16 at 256."""
+    """The sum of 10,000 tens is more than float16 can hold."""
     for dtype in (torch.float16, torch.bfloat16):
         for causal in (False, True):
-            x = torch.ones(10000, 1, WIDTH, dtype=dtype)
+            x = torch.full((10000, 1, WIDTH), 10.0, dtype=dtype)
             found = ContextBroadcast(WIDTH, causal=causal)(x)
             assert found.dtype == dtype
             assert torch.equal(found, x)

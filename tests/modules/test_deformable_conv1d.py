@@ -123,6 +123,15 @@ def test_an_offset_that_is_no_number_shows() -> None:
     assert module(x).isnan().all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_reads_the_right_token_of_a_long_sentence(dtype: torch.dtype) -> None:
+    """Neither type has the number 2,049 (bfloat16 not even 257)."""
+    module = DeformableConv1d(WIDTH, 1).to(dtype)
+    nn.init.eye_(module.weight.detach().squeeze(-1))
+    x = torch.randn(3000, 1, WIDTH).to(dtype)
+    assert torch.equal(module(x), x)
+
+
 def test_padding_may_hold_anything() -> None:
     module, x, mask = build(), sequence(6).detach(), padding_of(6, "right")
     expected = module(x, mask)
