@@ -3,8 +3,8 @@
 The map, from mathematics to command line:
 
 - ``terms``: the four attention terms and their bits
-- ``functional``: energies, relative positions and masks as pure functions of tensors
-- ``modules``: ``RelativeMultiheadAttention``, its fast ways and its cache for decoding
+- ``functional``: energies, positions, masks, sampling as pure functions of tensors
+- ``modules``: attention and convolutions, their fast ways and their caches for decoding
 - ``models``: encoder, decoder and ``--arch`` names; every flag in ``models.config``
 - ``config``: YAML files for ``fairseq-hydra-train``
 - ``checkpoints``: loading without letting a file run code
