@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class DataCard:
     """Version of each tool that had a hand in the files."""
     files: dict[str, str]
     """SHA-256 of each file, by its path below the folder of the card."""
+    subset: dict[str, list[int]] = field(default_factory=dict)
+    """Of each source file that is not the known one, its lines and those of the known one."""
 
     def write(self, folder: Path) -> None:
         """Write ``data_card.json`` into ``folder``."""
@@ -54,7 +56,9 @@ class DataCard:
             )
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{field.name: values[field.name] for field in fields(cls)})
+            # Cards of older versions know no subsets.
+            values.setdefault("subset", {})
+            return cls(**{entry.name: values[entry.name] for entry in fields(cls)})
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{path} must be a data card, but is not one: {error!r}.") from error
 

@@ -23,6 +23,12 @@ def parser(command: str, description: str, *, bpe_merges: int) -> ArgumentParser
     )
     flags.add_argument("--subword", choices=SUBWORD_TOOLS, default=SUBWORD_TOOLS[0])
     flags.add_argument(
+        "--sentencepiece-type",
+        choices=("bpe", "unigram"),
+        default="bpe",
+        help="what sentencepiece learns (%(default)s)",
+    )
+    flags.add_argument(
         "--workers", type=positive, default=1, metavar="N", help="processes (%(default)s)"
     )
     return flags

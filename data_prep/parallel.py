@@ -1,17 +1,25 @@
-"""Line-by-line steps from file to file, over several processes, in order and in little memory."""
+"""Line-by-line steps over several processes, in order, in memory that does not grow."""
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator
+import multiprocessing.pool
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 LineFunction = Callable[[str], str]
 
-_LINES_A_TASK = 1000
-_function: LineFunction
+_function: Callable[[Any], Any]
+
+_ITEMS_A_TASK = 1000
+# Tasks handed out and not yet collected, a process; enough that none of them waits.
+_TASKS_AHEAD = 4
 
 
 def map_lines(
@@ -19,7 +27,6 @@ def map_lines(
 ) -> None:
     """Write ``make()(line)`` to ``target`` for each line of ``source``.
 
-    ``make`` runs once in every process, so that what it loads is not sent along with each line.
     The result does not depend on ``workers``.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -28,22 +35,35 @@ def map_lines(
         target.open("w", encoding="utf-8", newline="\n") as write,
     ):
         lines = (line.removesuffix("\n") for line in read)
-        for line in tqdm(_mapped(make, lines, workers), desc=str(target.name), unit=" lines"):
+        for line in tqdm(mapped(make, lines, workers), desc=str(target.name), unit=" lines"):
             write.write(line + "\n")
 
 
-def _mapped(make: Callable[[], LineFunction], lines: Iterator[str], workers: int) -> Iterator[str]:
+def mapped(
+    make: Callable[[], Callable[[Item], Result]], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """Yield ``make()(item)`` in the order of the items.
+
+    ``make`` runs once in every process, so that what it loads is not sent along with each item.
+    Items are read no faster than results are taken.
+    """
     if workers == 1:
-        yield from map(make(), lines)
+        yield from map(make(), items)
         return
+    items, waiting = iter(items), deque[multiprocessing.pool.AsyncResult[list[Result]]]()
     with multiprocessing.Pool(workers, _start, (make,)) as pool:
-        yield from pool.imap(_call, lines, chunksize=_LINES_A_TASK)
+        while task := list(islice(items, _ITEMS_A_TASK)):
+            waiting.append(pool.apply_async(_call, (task,)))
+            if len(waiting) == _TASKS_AHEAD * workers:
+                yield from waiting.popleft().get()
+        while waiting:
+            yield from waiting.popleft().get()
 
 
-def _start(make: Callable[[], LineFunction]) -> None:
+def _start(make: Callable[[], Callable[[Item], Result]]) -> None:
     global _function
     _function = make()
 
 
-def _call(line: str) -> str:
-    return _function(line)
+def _call(task: list[Item]) -> list[Result]:
+    return [_function(item) for item in task]

@@ -1,9 +1,14 @@
-"""From sentences to subwords: Moses tokens and BPE, or sentencepiece on the raw text."""
+"""From sentences to subwords: Moses tokens and BPE, or sentencepiece on the text itself.
+
+Texts are read and written as streams; memory holds the vocabulary, not the corpus.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import itertools
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -16,62 +21,90 @@ from data_prep.parallel import LineFunction, map_lines
 
 SPLITS = ("train", "valid", "test")
 LANGUAGES = ("en", "de")
+# More sentences would not change a vocabulary of this size, but need tens of gigabytes.
+_MOST_SENTENCES = 2_000_000
 
 
-def segment_with_bpe(folder: Path, *, merges: int, workers: int) -> None:
-    """raw/ -> tokens/ -> subwords/ by subword-nmt; the codes are learned on training text only."""
-    for split, lang in _all_files():
-        name = f"{split}.{lang}"
+def tokenize(folder: Path, *, workers: int) -> None:
+    """raw/ -> tokens/ with Moses's rules."""
+    for name, lang in _all_files():
         tokenizer = partial(moses_tokenizer, lang)
         map_lines(tokenizer, folder / "raw" / name, folder / "tokens" / name, workers=workers)
-    codes = folder / "bpe.codes"
-    _learn_bpe([folder / "tokens" / f"train.{lang}" for lang in LANGUAGES], codes, merges)
-    for split, lang in _all_files():
-        name = f"{split}.{lang}"
-        encoder = partial(_bpe_encoder, codes)
+
+
+def learn_bpe_codes(folder: Path, *, merges: int) -> None:
+    """tokens/train.* -> bpe.codes by subword-nmt, one set for both languages."""
+    with (
+        (folder / "bpe.codes").open("w", encoding="utf-8") as file,
+        # It reports to standard error when the text has too few pairs for so many merges.
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        learn_bpe(_training_lines(folder / "tokens"), file, merges)
+
+
+def apply_bpe(folder: Path, *, workers: int) -> None:
+    """tokens/ -> subwords/ by the codes."""
+    for name, _ in _all_files():
+        encoder = partial(_bpe_encoder, folder / "bpe.codes")
         map_lines(encoder, folder / "tokens" / name, folder / "subwords" / name, workers=workers)
 
 
-def segment_with_sentencepiece(folder: Path, *, vocabulary: int, workers: int) -> None:
-    """raw/ -> subwords/ by sentencepiece's BPE; the model is learned on training text only."""
+def learn_sentencepiece(
+    folder: Path, form: str, *, vocabulary: int, model_type: str = "bpe"
+) -> None:
+    """FORM/train.* -> sentencepiece.model, one for both languages.
+
+    Of more than two million sentences a random part is used, the same in every run.
+    """
     model = folder / "sentencepiece.model"
+    sentencepiece.set_random_generator_seed(1)
     sentencepiece.SentencePieceTrainer.train(
-        input=[str(folder / "raw" / f"train.{lang}") for lang in LANGUAGES],
+        input=[str(folder / form / f"train.{lang}") for lang in LANGUAGES],
         model_prefix=str(model.with_suffix("")),
-        model_type="bpe",
+        model_type=model_type,
         vocab_size=vocabulary,
         # A small corpus may not have that many pieces.
         hard_vocab_limit=False,
+        input_sentence_size=_MOST_SENTENCES,
+        shuffle_input_sentence=True,
         # The text is NFC already; NFKC would change what is scored.
         normalization_rule_name="identity",
         character_coverage=1.0,
         num_threads=1,
         minloglevel=1,
     )
-    for split, lang in _all_files():
-        name = f"{split}.{lang}"
-        encoder = partial(_sentencepiece_encoder, model)
-        map_lines(encoder, folder / "raw" / name, folder / "subwords" / name, workers=workers)
 
 
-def moses_tokenizer(lang: str) -> LineFunction:
-    """Return Moses tokenisation of one line, hyphens whole, nothing escaped."""
-    tokenizer = MosesTokenizer(lang)
-    return partial(tokenizer.tokenize, return_str=True, escape=False)
+def apply_sentencepiece(folder: Path, form: str = "raw", *, workers: int) -> None:
+    """FORM/ -> subwords/ by the model."""
+    for name, _ in _all_files():
+        encoder = partial(_sentencepiece_encoder, folder / "sentencepiece.model")
+        map_lines(encoder, folder / form / name, folder / "subwords" / name, workers=workers)
+
+
+def moses_tokenizer(lang: str, *, aggressive_hyphens: bool = False) -> LineFunction:
+    """Return Moses tokenisation of one line, nothing escaped, hyphens whole unless asked for."""
+    return partial(
+        MosesTokenizer(lang).tokenize,
+        return_str=True,
+        escape=False,
+        aggressive_dash_splits=aggressive_hyphens,
+    )
 
 
 def _all_files() -> list[tuple[str, str]]:
-    return [(split, lang) for split in SPLITS for lang in LANGUAGES]
+    """Name and language of the six files of a folder."""
+    return [(f"{split}.{lang}", lang) for split in SPLITS for lang in LANGUAGES]
 
 
-def _learn_bpe(texts: list[Path], codes: Path, merges: int) -> None:
-    lines = "".join(path.read_text(encoding="utf-8") for path in texts).splitlines(keepends=True)
-    with (
-        codes.open("w", encoding="utf-8") as file,
-        # It reports to standard error when the text has too few pairs for so many merges.
-        contextlib.redirect_stderr(io.StringIO()),
-    ):
-        learn_bpe(lines, file, merges)
+def _training_lines(folder: Path) -> Iterator[str]:
+    """Read both languages one after the other."""
+    with contextlib.ExitStack() as stack:
+        files = [
+            stack.enter_context((folder / f"train.{lang}").open(encoding="utf-8", newline="\n"))
+            for lang in LANGUAGES
+        ]
+        yield from itertools.chain.from_iterable(files)
 
 
 def _bpe_encoder(codes: Path) -> LineFunction:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import unicodedata
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from attn_nmt.command_line import UsageError
@@ -28,19 +29,44 @@ def read_lines(path: Path) -> list[str]:
         raise UsageError(f"{path} must hold one sentence a line, but is empty.")
     # Not str.splitlines: U+2028 and its like may stand inside a sentence.
     lines = data.removesuffix(b"\n").split(b"\n")
-    return [_decode(line, path, number) for number, line in enumerate(lines, 1)]
+    return [clean_line(decode(line, path, number)) for number, line in enumerate(lines, 1)]
 
 
-def _decode(line: bytes, path: Path, number: int) -> str:
+def stream_lines(path: Path) -> Iterator[str]:
+    """Do the same with a plain file of any size, line by line.
+
+    Raises:
+        UsageError: at the first line that is not UTF-8, or if there is none.
+    """
+    with path.open("rb") as file:
+        number = 0
+        for number, line in enumerate(file, 1):
+            yield clean_line(decode(line, path, number))
+    if not number:
+        raise UsageError(f"{path} must hold one sentence a line, but is empty.")
+
+
+def clean_line(text: str) -> str:
+    """Return NFC with any run of white space as one blank, as every tokeniser would have it.
+
+    White space includes tabs, the CR of a Windows line end, and line separators such as U+2028.
+    """
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def decode(line: bytes, path: Path, number: int) -> str:
+    """Read a line as UTF-8.
+
+    Raises:
+        UsageError: naming file, line and column of a byte that is not.
+    """
     try:
-        text = line.decode("utf-8")
+        return line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(
             f"{path} must be UTF-8, but line {number} holds the byte "
             f"0x{line[error.start]:02x} at column {error.start + 1}."
         ) from error
-    # Any run of white space becomes one blank, as every tokeniser below would have it.
-    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def read_pairs(source: Path, target: Path, *, expected: int | None = None) -> Pairs:

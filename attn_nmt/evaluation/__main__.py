@@ -11,7 +11,7 @@ from pathlib import Path
 from attn_nmt.command_line import UsageError, run
 from attn_nmt.data_card import DataCard
 from attn_nmt.evaluation.hypotheses import detokenize, read_hypotheses
-from attn_nmt.evaluation.scores import score
+from attn_nmt.evaluation.scores import score, sentence_scores
 from attn_nmt.evaluation.translate import find_checkpoint, generate
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     """Print one labelled line a score, and last the JSON object.
 
     What was found stays beside the checkpoint, in ``evaluation-SPLIT/``: fairseq-generate's
-    output, the hypotheses as plain text, and ``scores.json``.
+    output, the hypotheses as plain text, ``scores.json``, and the scores of each sentence.
     """
     parser = ArgumentParser(
         prog="evaluate.sh", description="Translate a split and score it.", allow_abbrev=False
@@ -58,10 +58,19 @@ def _evaluate(
         hypotheses = detokenize(hypotheses, card.target_lang)
     text = "".join(line + "\n" for line in hypotheses)
     (folder / f"hypotheses.{card.target_lang}").write_text(text, encoding="utf-8")
-    scores = score(hypotheses, references, card.target_lang)
+    scores = score(hypotheses, references, card.target_lang, subset=card.subset)
     line = json.dumps(scores.as_dict())
     (folder / "scores.json").write_text(line + "\n", encoding="utf-8")
+    _write_sentence_scores(folder / "sentences.tsv", hypotheses, references)
     print(scores.labelled(), line, sep="\n")
+
+
+def _write_sentence_scores(path: Path, hypotheses: list[str], references: list[str]) -> None:
+    rows = [
+        f"{number}\t{bleu:.2f}\t{chrf:.2f}\n"
+        for number, (bleu, chrf) in enumerate(sentence_scores(hypotheses, references))
+    ]
+    path.write_text("sentence\tbleu\tchrf\n" + "".join(rows), encoding="utf-8")
 
 
 def _replace(finished: Path, target: Path) -> None:

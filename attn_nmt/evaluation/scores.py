@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
@@ -28,6 +29,9 @@ class Scores:
     chrf: float
     chrf_signature: str
     sentences: int
+    subset: dict[str, list[int]] = field(default_factory=dict)
+    """Of each file of the corpus that is not the known one, its lines and those of the known one;
+    such scores cannot be compared with other people's."""
 
     def labelled(self) -> str:
         """Return one line a score."""
@@ -36,14 +40,29 @@ class Scores:
             f"BLEU, tokenised = {self.bleu_tokenized:.2f}\n"
             f"BLEU, tokenised and compound-split = {self.bleu_compound_split:.2f}\n"
             f"chrF = {self.chrf:.2f} {self.chrf_signature}"
-        )
+        ) + self._caution()
 
-    def as_dict(self) -> dict[str, float | str | int]:
-        """Return the fields, ready for JSON."""
-        return asdict(self)
+    def _caution(self) -> str:
+        if not self.subset:
+            return ""
+        parts = [f"{name} {found} of {known}" for name, (found, known) in self.subset.items()]
+        return "\nNot the known corpus (lines of each file): " + ", ".join(parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON; ``subset`` only where there is one."""
+        fields = asdict(self)
+        if not self.subset:
+            del fields["subset"]
+        return fields
 
 
-def score(hypotheses: list[str], references: list[str], lang: str) -> Scores:
+def score(
+    hypotheses: list[str],
+    references: list[str],
+    lang: str,
+    *,
+    subset: dict[str, list[int]] | None = None,
+) -> Scores:
     """Score plain-text hypotheses against the raw references, one a sentence.
 
     Raises:
@@ -66,7 +85,21 @@ def score(hypotheses: list[str], references: list[str], lang: str) -> Scores:
         chrf=round(characters.score, 2),
         chrf_signature=str(chrf.get_signature()),
         sentences=len(references),
+        subset=subset or {},
     )
+
+
+def sentence_scores(hypotheses: list[str], references: list[str]) -> list[tuple[float, float]]:
+    """Return sentence BLEU and chrF of each pair, in percent.
+
+    BLEU takes no order of n-grams that the sentence is too short for; its mean is not the BLEU of
+    the whole.
+    """
+    bleu, chrf = BLEU(effective_order=True), CHRF()
+    return [
+        (bleu.sentence_score(one, [right]).score, chrf.sentence_score(one, [right]).score)
+        for one, right in zip(hypotheses, references, strict=True)
+    ]
 
 
 def split_compounds(line: str) -> str:

@@ -29,7 +29,12 @@ def corpus(seed: int = 1) -> Corpus:
 
 
 def options(out_dir: Path, **changes: object) -> Namespace:
-    defaults = {"bpe_merges": 300, "subword": "subword-nmt", "workers": 1}
+    defaults = {
+        "bpe_merges": 300,
+        "subword": "subword-nmt",
+        "workers": 1,
+        "sentencepiece_type": "bpe",
+    }
     return Namespace(out_dir=out_dir, **{**defaults, **changes})
 
 
