@@ -33,5 +33,19 @@ def run(main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
+def positive(flag: str) -> Callable[[str], int]:
+    """Return what reads the value of ``flag``, a whole number of at least 1, for ``type=``.
+
+    What it returns raises UsageError on anything else.
+    """
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+            raise UsageError(f"{flag} must be a whole number of at least 1, but is {text!r}.")
+        return int(text)
+
+    return read
+
+
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt

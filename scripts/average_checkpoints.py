@@ -1,0 +1,20 @@
+"""Average the parameters of checkpoints of one model into a new checkpoint.
+
+    python scripts/average_checkpoints.py --output FILE --last-updates 5 SAVE_DIR
+    python scripts/average_checkpoints.py --output FILE CHECKPOINT CHECKPOINT ...
+
+``--last-epochs N`` and ``--best N`` select by epoch and by score.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from attn_nmt.averaging.__main__ import main
+from attn_nmt.command_line import run
+
+if __name__ == "__main__":
+    run(main)
