@@ -12,13 +12,14 @@ from attn_nmt.command_line import UsageError, run
 from attn_nmt.data_card import DataCard
 from attn_nmt.evaluation.hypotheses import detokenize, read_hypotheses
 from attn_nmt.evaluation.scores import score, sentence_scores
-from attn_nmt.evaluation.translate import find_checkpoint, generate
+from attn_nmt.evaluation.translate import average_last, find_checkpoint, generate
 
 
 def main() -> None:
     """Print one labelled line a score, and last the JSON object.
 
-    What was found stays beside the checkpoint, in ``evaluation-SPLIT/``: fairseq-generate's
+    What was found stays beside the checkpoint, in ``evaluation-SPLIT/`` or, of a mean,
+    ``evaluation-SPLIT-averageN/``: fairseq-generate's
     output, the hypotheses as plain text, ``scores.json``, and the scores of each sentence.
     """
     parser = ArgumentParser(
@@ -26,20 +27,30 @@ def main() -> None:
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT_OR_DIR", type=Path)
     parser.add_argument("data_bin", metavar="DATA_BIN", type=Path)
+    parser.add_argument(
+        "--average",
+        type=int,
+        metavar="N",
+        help="translate with the mean of the last N checkpoints of the folder",
+    )
     parser.add_argument("--gen-subset", metavar="SPLIT", default="test", help="test or valid")
     chosen, flags = parser.parse_known_args()
     if not chosen.data_bin.is_dir():
         raise UsageError(f"DATA_BIN must be a folder, but {chosen.data_bin} is none.")
-    checkpoint, corpus = find_checkpoint(chosen.checkpoint), chosen.data_bin.resolve().parent
-    card = DataCard.read(corpus)
+    card = DataCard.read(chosen.data_bin.resolve().parent)
     if chosen.gen_subset not in card.lines:
         raise UsageError(
             f"--gen-subset must be one of {', '.join(card.lines)}, but is {chosen.gen_subset!r}."
         )
+    if chosen.average is None:
+        checkpoint, name = find_checkpoint(chosen.checkpoint), f"evaluation-{chosen.gen_subset}"
+    else:
+        checkpoint = average_last(chosen.checkpoint, chosen.average)
+        name = f"evaluation-{chosen.gen_subset}-average{chosen.average}"
     # Beside the checkpoint, on its disk, so that each finished file moves in as a whole.
     with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=".evaluation-") as scratch:
         _evaluate(checkpoint, chosen.data_bin, card, chosen.gen_subset, Path(scratch), flags)
-        _replace(Path(scratch), checkpoint.parent / f"evaluation-{chosen.gen_subset}")
+        _replace(Path(scratch), checkpoint.parent / name)
 
 
 def _evaluate(

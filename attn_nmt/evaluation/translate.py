@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from attn_nmt.averaging import average, last_by_epoch, last_by_update
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
@@ -31,6 +32,23 @@ def find_checkpoint(path: Path) -> Path:
         )
     load_checkpoint(path)
     return path
+
+
+def average_last(folder: Path, n: int) -> Path:
+    """Write the mean of the last ``n`` checkpoints of a folder, as ``averageN.pt``; return it.
+
+    Those that were saved every so many updates, or if there are none, every epoch.
+
+    Raises:
+        UsageError: if there are fewer, or they are not of one model.
+    """
+    if any(folder.glob("checkpoint_*_*.pt")):
+        chosen = last_by_update(folder, n, "--average")
+    else:
+        chosen = last_by_epoch(folder, n, "--average")
+    output = folder / f"average{n}.pt"
+    average(chosen, output)
+    return output
 
 
 def generate(
