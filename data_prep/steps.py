@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,9 +48,11 @@ class Steps:
         self._forget(name)
         for path in paths:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        start = time.monotonic()
         do()
         self._finished[name] = self._before
         self._write()
+        print(f"      {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
 
     def _forget(self, name: str) -> None:
         if self._finished.pop(name, None) is not None:

@@ -33,6 +33,9 @@ def get_archive(archive: Archive, folder: Path, options: Namespace) -> Path:
         path = fetch(archive.name, archive.url, folder, mirror=mirror)
     found = sha256(path)
     if archive.sha256 is not None and found != archive.sha256 and not options.allow_subset:
+        if path.parent == folder:
+            # So that the next run downloads it again.
+            path.unlink()
         raise UsageError(
             f"{path} must have the SHA-256 {archive.sha256}, but has {found}; get it again, or "
             "accept another version of it with --allow-subset."

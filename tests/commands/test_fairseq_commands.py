@@ -227,7 +227,8 @@ def test_training_refuses_a_bad_flag_by_name(
 def test_bleu_can_choose_the_best_checkpoint(data_bin: Path, tmp_path: Path) -> None:
     """With --eval-bleu fairseq saves numpy arrays; they must load again, to resume."""
     flags = (
-        "--eval-bleu", "--eval-bleu-args", '{"beam": 1, "max_len_b": 8}', "--eval-bleu-remove-bpe",
+        "--eval-bleu", "--eval-bleu-args", '{"beam": 1, "max_len_b": 8}',
+        "--eval-bleu-detok", "moses", "--eval-bleu-remove-bpe",
         "--best-checkpoint-metric", "bleu", "--maximize-best-checkpoint-metric",
     )  # fmt: skip
     for updates in (2, 4):

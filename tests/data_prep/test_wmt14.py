@@ -328,6 +328,14 @@ def test_another_archive_than_the_known_one_must_be_accepted(mirror: Path, tmp_p
     assert line.endswith("get it again, or accept another version of it with --allow-subset.")
 
 
+def test_a_download_that_is_not_the_known_one_is_not_kept(server: str, tmp_path: Path) -> None:
+    """The next run gets it again."""
+    result = run_command("bash", SCRIPT, tmp_path / "out", "--mirror", server, check=False)
+    assert result.returncode == 1
+    assert "must have the SHA-256 0224c7c7" in result.stderr.splitlines()[-1]
+    assert not (tmp_path / ".out.partial" / "archives" / EUROPARL).exists()
+
+
 def test_strange_lines_go_through_or_are_left_out(mirror: Path, tmp_path: Path) -> None:
     """Windows line ends, tabs and U+2028 become blanks; blank and endless lines are dropped."""
     folder = shutil.copytree(mirror, tmp_path / "mirror")
