@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing.pool
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -58,9 +59,14 @@ def mapped(
                 yield from waiting.popleft().get()
         while waiting:
             yield from waiting.popleft().get()
+        pool.close()
+        pool.join()
 
 
 def _start(make: Callable[[], Callable[[Item], Result]]) -> None:
+    # An interrupt is for the parent to report, which then ends the others without a word.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     global _function
     _function = make()
 

@@ -16,7 +16,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from commandline import ROOT, run_command
+from commandline import BIN, ROOT, run_command
 from fairseq.data import Dictionary, data_utils
 from wmt14_mirror import SIZES, TEST_ARCHIVE, TEST_MEMBERS, contents, pack, sgm
 
@@ -89,8 +89,30 @@ def test_a_second_run_does_nothing(prepared: Path, mirror: Path) -> None:
 
 
 def test_two_workers_make_the_same_files(prepared: Path, mirror: Path, tmp_path: Path) -> None:
-    make(tmp_path / "two", mirror, "--workers", 2)
+    said = make(tmp_path / "two", mirror, "--workers", 2)
     assert checksums(tmp_path / "two") == checksums(prepared)
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_is_one_word(mirror: Path, tmp_path: Path, sign: int) -> None:
+    """Also with several processes, all of which the terminal's Ctrl-C reaches."""
+    command = ["bash", SCRIPT, str(tmp_path / "out"), "--mirror", str(mirror), "--allow-subset"]
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    with subprocess.Popen(
+        [*command, "--workers", "2"], cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, env={**os.environ, "PATH": path},
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "[2/6]" in line:
+                break
+        os.killpg(process.pid, sign)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "Traceback" not in rest
+    assert rest.splitlines()[-1].endswith("interrupted")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
