@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,9 @@ def build(stage: Path, flags: Namespace) -> Made:
     form = "tokens" if flags.subword == "subword-nmt" else "normalized"
     steps, text = Steps(stage, total=6), stage / "text"
     (stage / "archives").mkdir(exist_ok=True)
+    if flags.mirror is None:
+        size = sum(archive.megabytes for archive in archives)
+        print(f"The archives have about {size} MB together.", file=sys.stderr)
     paths = [read.get_archive(archive, stage / "archives", flags) for archive in archives]
     known = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
     steps.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ def get_archive(archive: Archive, folder: Path, options: Namespace) -> Path:
         if not path.is_file():
             raise UsageError(f"--mirror must hold the file {archive.name}, but {path} is missing.")
     elif not (path := folder / archive.name).is_file():
-        path = fetch(archive.name, archive.url, folder, mirror=mirror)
+        path = _fetch(archive, folder, mirror)
     found = sha256(path)
     if archive.sha256 is not None and found != archive.sha256 and not options.allow_subset:
         if path.parent == folder:
@@ -41,6 +42,17 @@ def get_archive(archive: Archive, folder: Path, options: Namespace) -> Path:
             "accept another version of it with --allow-subset."
         )
     return path
+
+
+def _fetch(archive: Archive, folder: Path, mirror: str | None) -> Path:
+    """Download from the mirror, or from the first public place that has the archive."""
+    *earlier, last = [mirror] if mirror is not None else archive.places
+    for place in earlier:
+        try:
+            return fetch(archive.name, place, folder)
+        except UsageError as error:
+            print(error, file=sys.stderr)
+    return fetch(archive.name, last, folder)
 
 
 def check_counts(archives: list[Archive], text: Path, *, allow_subset: bool) -> Subset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from wmt14_mirror import sgm
 from attn_nmt.command_line import UsageError
 from data_prep.parallel import mapped
 from data_prep.steps import Steps
+from data_prep.wmt14 import read
 from data_prep.wmt14.archives import Archive, Member, chosen
 from data_prep.wmt14.clean import pair_cleaner, reason_to_drop
-from data_prep.wmt14.read import check_counts
+from data_prep.wmt14.read import check_counts, get_archive
 from data_prep.wmt14.sgm import read_segments, read_sgm_pairs
 
-ARCHIVE = Archive("a.tgz", "", Member("a.en", 3), Member("a.de", 3), "train")
+ARCHIVE = Archive("a.tgz", "wmt/x", Member("a.en", 3), Member("a.de", 3), "train", 1)
 
 
 @pytest.mark.parametrize("text", ["x\ny\nz\n", "x\ny\nz"])
@@ -49,6 +51,29 @@ def test_the_corpus_is_the_known_one() -> None:
     assert [a.split for a in chosen(news_commentary="12", valid="held-out")] == (
         ["train"] * 3 + ["test"]
     )
+
+
+def test_public_places_are_tried_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried = []
+
+    def fetch(name: str, place: str, folder: Path) -> Path:
+        tried.append(place)
+        if len(tried) < 3:
+            raise UsageError(f"{place} is out of order.")
+        (folder / name).write_bytes(b"archive")
+        return folder / name
+
+    monkeypatch.setattr(read, "fetch", fetch)
+    options = Namespace(mirror=None, allow_subset=False)
+    assert get_archive(ARCHIVE, tmp_path, options) == tmp_path / "a.tgz"
+    assert tried == [
+        "https://www.statmt.org/x", "http://www.statmt.org/x", "http://statmt.org/x",
+    ]  # fmt: skip
+    assert capsys.readouterr().err.count("out of order") == 2
+    get_archive(ARCHIVE, tmp_path, options)
+    assert len(tried) == 3
 
 
 def test_segments_have_entities_and_may_span_lines(tmp_path: Path) -> None:
