@@ -10,6 +10,8 @@ The map, from mathematics to command line:
 - ``checkpoints``: loading without letting a file run code
 - ``fairseq_repairs``: what fairseq gets wrong, mended on import
 - ``data_card``: what a prepared corpus was made of
+- ``moses``, ``segmenter``: text to tokens and subwords, and back
+- ``hub``: a trained model from Python
 - ``training``: the recipe of the paper on the devices that are there
 - ``averaging``: one checkpoint out of several
 - ``evaluation``: translating with a checkpoint, and the labelled scores

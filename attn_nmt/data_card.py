@@ -33,6 +33,8 @@ class DataCard:
     """Version of each tool that had a hand in the files."""
     files: dict[str, str]
     """SHA-256 of each file, by its path below the folder of the card."""
+    normalized_punctuation: bool = False
+    """Whether Moses's rules made the punctuation plain before anything else."""
     subset: dict[str, list[int]] = field(default_factory=dict)
     """Of each source file that is not the known one, its lines and those of the known one."""
 
@@ -56,9 +58,9 @@ class DataCard:
             )
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            # Cards of older versions know no subsets.
-            values.setdefault("subset", {})
-            return cls(**{entry.name: values[entry.name] for entry in fields(cls)})
+            # Cards of older versions lack what has a default.
+            known = {entry.name for entry in fields(cls)}
+            return cls(**{name: value for name, value in values.items() if name in known})
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{path} must be a data card, but is not one: {error!r}.") from error
 

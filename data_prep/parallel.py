@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from attn_nmt.moses import LineFunction
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-LineFunction = Callable[[str], str]
-
 _function: Callable[[Any], Any]
 
 _ITEMS_A_TASK = 1000

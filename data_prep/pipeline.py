@@ -32,6 +32,8 @@ class Made:
     """Sentence pairs of each split."""
     dropped: dict[str, int]
     """Training pairs left out, by reason."""
+    normalized_punctuation: bool = False
+    """Whether Moses's rules made the punctuation plain."""
     subset: dict[str, list[int]] = field(default_factory=dict)
     """Of each file that is not the known one, its lines and those of the known one."""
 
@@ -70,6 +72,7 @@ def produce(
             options=recorded,
             lines=made.lines,
             dropped=made.dropped,
+            normalized_punctuation=made.normalized_punctuation,
             subset=made.subset,
             vocabulary_size=_vocabulary_size(stage),
             tools={tool: version(tool) for tool in _TOOLS},

@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 
 import sentencepiece
-from sacremoses import MosesTokenizer
-from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
 
-from data_prep.parallel import LineFunction, map_lines
+from attn_nmt import moses
+from attn_nmt.segmenter import CODES, MODEL, bpe_encoder, sentencepiece_encoder
+from data_prep.parallel import map_lines
 
 SPLITS = ("train", "valid", "test")
 LANGUAGES = ("en", "de")
@@ -28,14 +28,14 @@ _MOST_SENTENCES = 2_000_000
 def tokenize(folder: Path, *, workers: int) -> None:
     """raw/ -> tokens/ with Moses's rules."""
     for name, lang in _all_files():
-        tokenizer = partial(moses_tokenizer, lang)
+        tokenizer = partial(moses.tokenizer, lang)
         map_lines(tokenizer, folder / "raw" / name, folder / "tokens" / name, workers=workers)
 
 
 def learn_bpe_codes(folder: Path, *, merges: int) -> None:
     """tokens/train.* -> bpe.codes by subword-nmt, one set for both languages."""
     with (
-        (folder / "bpe.codes").open("w", encoding="utf-8") as file,
+        (folder / CODES).open("w", encoding="utf-8") as file,
         # It reports to standard error when the text has too few pairs for so many merges.
         contextlib.redirect_stderr(io.StringIO()),
     ):
@@ -45,7 +45,7 @@ def learn_bpe_codes(folder: Path, *, merges: int) -> None:
 def apply_bpe(folder: Path, *, workers: int) -> None:
     """tokens/ -> subwords/ by the codes."""
     for name, _ in _all_files():
-        encoder = partial(_bpe_encoder, folder / "bpe.codes")
+        encoder = partial(bpe_encoder, folder / CODES)
         map_lines(encoder, folder / "tokens" / name, folder / "subwords" / name, workers=workers)
 
 
@@ -56,7 +56,7 @@ def learn_sentencepiece(
 
     Of more than two million sentences a random part is used, the same in every run.
     """
-    model = folder / "sentencepiece.model"
+    model = folder / MODEL
     sentencepiece.set_random_generator_seed(1)
     sentencepiece.SentencePieceTrainer.train(
         input=[str(folder / form / f"train.{lang}") for lang in LANGUAGES],
@@ -78,18 +78,8 @@ def learn_sentencepiece(
 def apply_sentencepiece(folder: Path, form: str = "raw", *, workers: int) -> None:
     """FORM/ -> subwords/ by the model."""
     for name, _ in _all_files():
-        encoder = partial(_sentencepiece_encoder, folder / "sentencepiece.model")
+        encoder = partial(sentencepiece_encoder, folder / MODEL)
         map_lines(encoder, folder / form / name, folder / "subwords" / name, workers=workers)
-
-
-def moses_tokenizer(lang: str, *, aggressive_hyphens: bool = False) -> LineFunction:
-    """Return Moses tokenisation of one line, nothing escaped, hyphens whole unless asked for."""
-    return partial(
-        MosesTokenizer(lang).tokenize,
-        return_str=True,
-        escape=False,
-        aggressive_dash_splits=aggressive_hyphens,
-    )
 
 
 def _all_files() -> list[tuple[str, str]]:
@@ -105,14 +95,3 @@ def _training_lines(folder: Path) -> Iterator[str]:
             for lang in LANGUAGES
         ]
         yield from itertools.chain.from_iterable(files)
-
-
-def _bpe_encoder(codes: Path) -> LineFunction:
-    with codes.open(encoding="utf-8") as file:
-        encode: LineFunction = BPE(file).process_line
-    return encode
-
-
-def _sentencepiece_encoder(model: Path) -> LineFunction:
-    processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    return lambda line: " ".join(processor.encode(line, out_type=str))

@@ -57,6 +57,7 @@ def build(stage: Path, flags: Namespace) -> Made:
     made = Made(
         lines={split: count_lines(stage / "subwords" / f"{split}.en") for split in SPLITS},
         dropped=json.loads((stage / COUNTS).read_text(encoding="utf-8")),
+        normalized_punctuation=True,
         subset=json.loads((stage / "subset.json").read_text(encoding="utf-8")),
     )
     _tidy(stage)

@@ -8,9 +8,10 @@ import tempfile
 from argparse import ArgumentParser
 from pathlib import Path
 
+from attn_nmt import moses
 from attn_nmt.command_line import UsageError, run
 from attn_nmt.data_card import DataCard
-from attn_nmt.evaluation.hypotheses import detokenize, read_hypotheses
+from attn_nmt.evaluation.hypotheses import read_hypotheses
 from attn_nmt.evaluation.scores import score, sentence_scores
 from attn_nmt.evaluation.translate import average_last, find_checkpoint, generate
 
@@ -66,7 +67,8 @@ def _evaluate(
     output = generate(checkpoint, data_bin, card, split, folder, flags)
     hypotheses = read_hypotheses(output, sentences=len(references))
     if card.subword == "subword-nmt":
-        hypotheses = detokenize(hypotheses, card.target_lang)
+        undo = moses.detokenizer(card.target_lang)
+        hypotheses = [undo(line) for line in hypotheses]
     text = "".join(line + "\n" for line in hypotheses)
     (folder / f"hypotheses.{card.target_lang}").write_text(text, encoding="utf-8")
     scores = score(hypotheses, references, card.target_lang, subset=card.subset)

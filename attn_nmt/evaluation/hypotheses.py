@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sacremoses import MosesDetokenizer
-
 from attn_nmt.command_line import UsageError
 
 _BEST = re.compile(r"H-(\d+)\t\S+\t?(.*)")
@@ -31,9 +29,3 @@ def read_hypotheses(path: Path, *, sentences: int) -> list[str]:
             + (f"; the first one missing is number {absent[0]}." if absent else ".")
         )
     return [best[number] for number in range(sentences)]
-
-
-def detokenize(lines: list[str], lang: str) -> list[str]:
-    """Undo Moses tokenisation; nothing is unescaped, since nothing was escaped."""
-    detokenizer = MosesDetokenizer(lang)
-    return [detokenizer.detokenize(line.split(), unescape=False) for line in lines]

@@ -8,8 +8,8 @@ from typing import Any
 
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
-from sacremoses import MosesTokenizer
 
+from attn_nmt import moses
 from attn_nmt.command_line import UsageError
 
 _HYPHEN = re.compile(r"(\S)-(\S)")
@@ -121,8 +121,8 @@ def _split_all(lines: list[str]) -> list[str]:
 
 
 def _tokenize(lines: list[str], lang: str) -> list[str]:
-    tokenizer = MosesTokenizer(lang)
-    return [tokenizer.tokenize(line, return_str=True, escape=False) for line in lines]
+    tokenize = moses.tokenizer(lang)
+    return [tokenize(line) for line in lines]
 
 
 def _token_bleu(hypotheses: list[str], references: list[str]) -> float:

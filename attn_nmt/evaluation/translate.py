@@ -13,7 +13,7 @@ from attn_nmt.data_card import DataCard
 
 # The usual search for Transformer-base; flags given by the user come later and win.
 SEARCH = ("--beam", "4", "--lenpen", "0.6", "--max-tokens", "8000")
-_SUBWORD_MARK = {"subword-nmt": "subword_nmt", "sentencepiece": "sentencepiece"}
+SUBWORD_MARK = {"subword-nmt": "subword_nmt", "sentencepiece": "sentencepiece"}
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -64,7 +64,7 @@ def generate(
     command = [sys.executable, "-m", "fairseq_cli.generate", str(data_bin)]
     command += ["--user-dir", str(Path(__file__).parents[1]), "--path", str(checkpoint)]
     command += ["--source-lang", card.source_lang, "--target-lang", card.target_lang]
-    command += ["--post-process", _SUBWORD_MARK[card.subword], *SEARCH, *flags]
+    command += ["--post-process", SUBWORD_MARK[card.subword], *SEARCH, *flags]
     command += ["--gen-subset", split, "--results-path", str(folder)]
     code = subprocess.run(command, stdout=sys.stderr).returncode
     if code:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -10,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from sacremoses import MosesPunctNormalizer
 from tqdm import tqdm
 
+from attn_nmt import moses
 from data_prep.parallel import mapped
-from data_prep.segment import LANGUAGES, moses_tokenizer
+from data_prep.segment import LANGUAGES
 
 Pair = tuple[str, str]
 MOST_TOKENS = 250
@@ -30,29 +29,16 @@ class CleanPair(NamedTuple):
     tokens: Pair
 
 
-class _Printable(dict[int, str]):
-    """Maps control, format and unassigned characters to a blank, as Moses does."""
-
-    def __missing__(self, code: int) -> str:
-        character = chr(code)
-        self[code] = " " if unicodedata.category(character)[0] == "C" else character
-        return self[code]
-
-
 def pair_cleaner(*, aggressive_hyphens: bool) -> Callable[[Pair], CleanPair]:
     """Return what normalises and tokenises a pair, by Moses's rules for each language.
 
     Loads the rules; to be made once a process.
     """
-    normalize = [MosesPunctNormalizer(lang, perl_parity=True).normalize for lang in LANGUAGES]
-    tokenize = [moses_tokenizer(lang, aggressive_hyphens=aggressive_hyphens) for lang in LANGUAGES]
-    printable = _Printable()
+    normalize = [moses.punctuation_normalizer(lang) for lang in LANGUAGES]
+    tokenize = [moses.tokenizer(lang, aggressive_hyphens=aggressive_hyphens) for lang in LANGUAGES]
 
     def clean(pair: Pair) -> CleanPair:
-        source, target = (
-            " ".join(rules(text).translate(printable).split())
-            for rules, text in zip(normalize, pair, strict=True)
-        )
+        source, target = normalize[0](pair[0]), normalize[1](pair[1])
         return CleanPair(pair, (source, target), (tokenize[0](source), tokenize[1](target)))
 
     return clean

@@ -52,7 +52,7 @@ def test_every_file_that_the_readme_names_exists() -> None:
     assert tree is not None
     parent = Path()
     for line in tree[0].splitlines()[1:-1]:
-        name = line.split()[0]
+        name = line.split()[0].rstrip(",")
         parent = parent if line.startswith(" ") else Path(name)
         assert (ROOT / (parent / name if line.startswith(" ") else name)).exists(), name
     assert [name for name in linked if not (ROOT / name).exists()] == []

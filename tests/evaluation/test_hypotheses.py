@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.evaluation.hypotheses import detokenize, read_hypotheses
+from attn_nmt.evaluation.hypotheses import read_hypotheses
 
 OUTPUT = """S-2\tthree
 T-2\tdrei
@@ -48,9 +48,3 @@ def test_a_line_separator_inside_a_sentence_is_no_line_end(tmp_path: Path) -> No
     path = tmp_path / "generate-test.txt"
     path.write_text("H-0\t-0.1\ta\u2028b\n", encoding="utf-8")
     assert read_hypotheses(path, sentences=1) == ["a\u2028b"]
-
-
-def test_detokenize_undoes_moses_and_unescapes_nothing() -> None:
-    tokens = ["Er sagte : „ Ja , 3,5 % “ .", "R &amp; D kostet viel ( brutto ) ."]
-    assert detokenize(tokens, "de")[1] == "R &amp; D kostet viel (brutto)."
-    assert ", 3,5" in detokenize(tokens, "de")[0]

@@ -1,0 +1,140 @@
+"""A trained model from Python: plain sentences in, plain sentences out.
+
+from attn_nmt import hub
+
+translator = hub.from_pretrained("runs/cldr", "data/cldr_en2de/data-bin")
+translator.translate(["We are learning Mongolian."])
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from fairseq import checkpoint_utils, utils
+
+from attn_nmt import models  # noqa: F401  registers the architectures
+from attn_nmt.checkpoints import load_checkpoint
+from attn_nmt.command_line import UsageError
+from attn_nmt.data_card import DataCard
+from attn_nmt.evaluation.translate import SUBWORD_MARK, find_checkpoint
+from attn_nmt.segmenter import Segmenter
+
+
+def from_pretrained(
+    path: str | Path,
+    data_bin: str | Path | None = None,
+    *,
+    device: str | torch.device | None = None,
+) -> Translator:
+    """Load a checkpoint, or the best one of a folder.
+
+    Args:
+        path: checkpoint or folder.
+        data_bin: of the corpus that it was trained on, with the data card beside it; where the
+            checkpoint says it was, if not given.
+        device: a GPU if there is one, if not given.
+
+    Raises:
+        UsageError: if a file is missing or may not be loaded.
+    """
+    checkpoint = find_checkpoint(Path(path))
+    folder = Path(data_bin) if data_bin is not None else _data_of(checkpoint)
+    if not folder.is_dir():
+        raise UsageError(f"`data_bin` must be a folder, but {folder} is none.")
+    corpus = folder.resolve().parent
+    card = DataCard.read(corpus)
+    ensemble, _, task = checkpoint_utils.load_model_ensemble_and_task(
+        [str(checkpoint)], arg_overrides={"data": str(folder)}
+    )
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return Translator(ensemble, task, card, Segmenter(card, corpus), torch.device(chosen))
+
+
+def _data_of(checkpoint: Path) -> Path:
+    """Return where the data was in training, which may have been another folder's relative path."""
+    return Path(load_checkpoint(checkpoint)["cfg"]["task"]["data"])
+
+
+class Translator:
+    """A model, or several, with the text processing of the corpus around it."""
+
+    def __init__(
+        self,
+        ensemble: Sequence[Any],
+        task: Any,
+        card: DataCard,
+        segmenter: Segmenter,
+        device: torch.device,
+    ) -> None:
+        self.models = [model.to(device).eval() for model in ensemble]
+        self.task, self.card, self.segmenter, self.device = task, card, segmenter, device
+        for model in self.models:
+            model.prepare_for_inference_(Namespace(generation=Namespace(print_alignment=None)))
+
+    def translate(
+        self,
+        sentences: Sequence[str],
+        *,
+        beam: int = 4,
+        lenpen: float = 0.6,
+        max_tokens: int = 8000,
+    ) -> list[str]:
+        """Return a translation of each sentence; of a blank one, nothing.
+
+        Args:
+            beam, lenpen: of the search, as ``evaluate.sh`` has them.
+            max_tokens: tokens of a batch, on the longer side.
+
+        Raises:
+            ValueError: if a sentence is longer than the model can take, in subwords.
+        """
+        found = [""] * len(sentences)
+        encoded = {
+            number: self._encode(sentence)
+            for number, sentence in enumerate(sentences)
+            if sentence.strip()
+        }
+        generator = self.task.build_generator(self.models, _search(beam, lenpen))
+        order = list(encoded)
+        for batch in self._batches([encoded[number] for number in order], max_tokens):
+            hypotheses = self.task.inference_step(generator, self.models, batch)
+            for row, best in zip(batch["id"].tolist(), hypotheses, strict=True):
+                found[order[row]] = self._decode(best[0]["tokens"])
+        return found
+
+    def _encode(self, sentence: str) -> torch.Tensor:
+        subwords = self.segmenter.encode(sentence)
+        dictionary = self.task.source_dictionary
+        tokens: torch.Tensor = dictionary.encode_line(subwords, add_if_not_exist=False).long()
+        longest = min(model.max_positions()[0] for model in self.models)
+        if len(tokens) > longest:
+            raise ValueError(
+                f"A sentence must have at most {longest} subwords, but {sentence[:40]!r} has "
+                f"{len(tokens)} instead."
+            )
+        return tokens
+
+    def _batches(self, tokens: list[torch.Tensor], max_tokens: int) -> Any:
+        if not tokens:
+            return
+        lengths = torch.tensor([len(sentence) for sentence in tokens])
+        iterator = self.task.get_batch_iterator(
+            dataset=self.task.build_dataset_for_inference(tokens, lengths),
+            max_tokens=max(max_tokens, int(lengths.max())),
+            disable_iterator_cache=True,
+        )
+        for batch in iterator.next_epoch_itr(shuffle=False):
+            yield utils.move_to_cuda(batch, self.device) if self.device.type == "cuda" else batch
+
+    def _decode(self, tokens: torch.Tensor) -> str:
+        mark = SUBWORD_MARK[self.card.subword]
+        return self.segmenter.decode(self.task.target_dictionary.string(tokens.cpu(), mark))
+
+
+def _search(beam: int, lenpen: float) -> Namespace:
+    """Return the settings of fairseq's search, the same as those of fairseq-generate."""
+    return Namespace(beam=beam, lenpen=lenpen, max_len_a=0, max_len_b=200)
