@@ -14,8 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from fairseq import checkpoint_utils
 from fairseq.data import data_utils, iterators
+from fairseq.distributed import utils as distributed_utils
+from fairseq.tasks.fairseq_task import FairseqTask
 
 from attn_nmt.checkpoints import why_refused
 from attn_nmt.command_line import UsageError
@@ -31,6 +34,10 @@ def apply() -> None:
         checkpoint_utils.load_checkpoint_to_cpu = _explained(
             checkpoint_utils.load_checkpoint_to_cpu
         )
+        FairseqTask.get_batch_iterator = _with_the_first_batches(FairseqTask.get_batch_iterator)
+        # In its place a tensor is left out of what one process sends the others to resume with;
+        # torch would refuse it, and with it every resumed training of several processes.
+        torch.serialization.add_safe_globals([distributed_utils._TensorPlaceholder])
         atexit.register(_stop_prefetching)
 
 
@@ -50,6 +57,42 @@ def _with_last_batch(batch_by_size: Callable[..., list[Any]]) -> Callable[..., l
         return [*batches, rest] if len(rest) else batches
 
     return batch_all
+
+
+def _with_the_first_batches(get_batch_iterator: Callable[..., Any]) -> Callable[..., Any]:
+    """Put sentences together in a resumed training as in one that was never stopped.
+
+    Which sentences share a batch is drawn once, by a seed to which fairseq adds the epoch in which
+    it is drawn: 1, or the one that training resumes in. So a run that was stopped after its first
+    epoch went on with other batches. Their order is drawn for each epoch, and was right.
+    """
+
+    @functools.wraps(get_batch_iterator)
+    def draw_as_in_epoch_1(
+        self: FairseqTask,
+        dataset: Any,
+        *args: Any,
+        epoch: int = 1,
+        disable_iterator_cache: bool = False,
+        update_epoch_batch_itr: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        kept = self.can_reuse_epoch_itr(dataset) and dataset not in self.dataset_to_epoch_iter
+        drawn_once = kept and not disable_iterator_cache and not update_epoch_batch_itr
+        batches = get_batch_iterator(
+            self,
+            dataset,
+            *args,
+            epoch=1 if drawn_once else epoch,
+            disable_iterator_cache=disable_iterator_cache,
+            update_epoch_batch_itr=update_epoch_batch_itr,
+            **kwargs,
+        )
+        if drawn_once:
+            batches.epoch = max(epoch, 1)
+        return batches
+
+    return draw_as_in_epoch_1
 
 
 def _explained(load: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
 import torch
 from commandline import ROOT
 from fairseq import checkpoint_utils
-from fairseq.data import data_utils
+from fairseq.data import FairseqDataset, data_utils
+from fairseq.distributed import utils as distributed_utils
+from fairseq.tasks.fairseq_task import FairseqTask
 
 from attn_nmt import fairseq_repairs
 from attn_nmt.command_line import UsageError
@@ -45,6 +50,59 @@ def test_a_refused_checkpoint_is_explained_without_advice_to_trust_it(tmp_path: 
         checkpoint_utils.load_checkpoint_to_cpu(str(path))
     with pytest.raises(pickle.UnpicklingError, match="weights_only"):
         checkpoint_utils.load_checkpoint_to_cpu.__wrapped__(str(path))
+
+
+class Sentences(FairseqDataset):
+    """Forty sentences of one length, in an order that is drawn."""
+
+    def __len__(self) -> int:
+        return 40
+
+    def ordered_indices(self) -> Any:
+        return numpy.random.permutation(40)
+
+    def num_tokens_vec(self, indices: Any) -> Any:
+        return numpy.full(len(indices), 5)
+
+    @property
+    def can_reuse_epoch_itr_across_epochs(self) -> bool:
+        return True
+
+
+def drawn(get_batch_iterator: Any, epoch: int, **options: Any) -> tuple[int, list[list[int]]]:
+    """The epoch, and the batches that a process draws that starts in it."""
+    task = FairseqTask(Namespace())
+    found = get_batch_iterator(task, Sentences(), max_tokens=20, epoch=epoch, **options)
+    return found.epoch, [list(batch) for batch in found.frozen_batches]
+
+
+def test_batches_are_those_of_epoch_1_in_whichever_training_resumes() -> None:
+    mended, unmended = FairseqTask.get_batch_iterator, FairseqTask.get_batch_iterator.__wrapped__
+    first = drawn(unmended, 1)[1]
+    assert drawn(mended, 1) == (1, first)
+    assert drawn(mended, 3) == (3, first)
+    assert drawn(unmended, 3) != (3, first)
+    # Asked for new batches every epoch, it draws them.
+    for option in ("disable_iterator_cache", "update_epoch_batch_itr"):
+        assert drawn(mended, 3, **{option: True}) == drawn(unmended, 3)
+
+
+def test_an_iterator_that_is_kept_stays_in_its_epoch() -> None:
+    task, sentences = FairseqTask(Namespace()), Sentences()
+    kept = task.get_batch_iterator(sentences, max_tokens=20, epoch=2)
+    assert task.get_batch_iterator(sentences, max_tokens=20, epoch=3) is kept
+    assert kept.epoch == 2
+
+
+def test_what_processes_send_each_other_to_resume_can_be_loaded() -> None:
+    tensors: list[torch.Tensor] = []
+    sent = io.BytesIO()
+    state = {"model": {"w": torch.ones(2)}, "size": torch.Size([2]), "on": torch.device("cpu")}
+    torch.save(distributed_utils._split_tensors_from_obj(state, tensors), sent)
+    sent.seek(0)
+    received = distributed_utils._put_tensors_in_obj(torch.load(sent), tensors)
+    assert received["model"]["w"].tolist() == [1, 1]
+    assert (received["size"], received["on"]) == (state["size"], state["on"])
 
 
 def test_threads_that_read_ahead_end_before_the_process() -> None:

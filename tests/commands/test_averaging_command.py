@@ -20,7 +20,7 @@ def save_dir(data_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that kept three checkpoints each way."""
     folder = tmp_path_factory.mktemp("kept") / "run"
     train(data_bin, folder, "--max-update", 140, "--save-interval-updates", 10,
-          "--keep-interval-updates", 3, "--keep-best-checkpoints", 3)  # fmt: skip
+          "--keep-interval-updates", 3, "--keep-best-checkpoints", 3, threads=1)  # fmt: skip
     return folder
 
 
@@ -38,7 +38,7 @@ def test_the_mean_of_the_last_translates(data_bin: Path, save_dir: Path, tmp_pat
         torch.testing.assert_close(value.double(), wide, rtol=1e-7, atol=1e-9)
     tied = {found[f"{side}.embed_tokens.weight"].data_ptr() for side in ("encoder", "decoder")}
     assert len(tied) == 1
-    scored = run_command("bash", "scripts/evaluate.sh", mean, data_bin)
+    scored = run_command("bash", "scripts/evaluate.sh", mean, data_bin, threads=1)
     assert json.loads(scored.stdout.splitlines()[-1])["bleu"] > 90
 
 
@@ -59,7 +59,7 @@ def test_an_averaged_model_can_be_trained_on(
     epochs = sorted(save_dir.glob("checkpoint[0-9].pt"))
     run_command(*COMMAND, "--output", mean, *epochs)
     log = train(data_bin, tmp_path / "on", "--finetune-from-model", mean, "--max-update", 1,
-                "--no-save")  # fmt: skip
+                "--no-save", threads=1)  # fmt: skip
     assert "done training" in log
 
 

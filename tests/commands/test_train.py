@@ -1,0 +1,207 @@
+"""train.sh on CPUs: processes agree with one, killed runs go on, bad input is one sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from commandline import BIN, ROOT, SMALL, logged, run_command
+
+from attn_nmt.checkpoints import load_checkpoint
+from attn_nmt.training.devices import find_free_port
+
+FLAGS = (*SMALL, "--max-tokens", 1500, "--lr", 0.005, "--warmup-updates", 100)
+ENVIRONMENT = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+EVERY_5 = ("--save-interval-updates", 5, "--tokens-per-update", 1500, "--max-update", 22)
+
+
+def command(data_bin: Path, save_dir: Path, *flags: object) -> list[str]:
+    parts = (
+        "bash",
+        "scripts/train.sh",
+        "attn_transformer_tiny",
+        data_bin,
+        save_dir,
+        *FLAGS,
+        *flags,
+    )
+    return [str(part) for part in parts]
+
+
+def train(data_bin: Path, save_dir: Path, *flags: object) -> str:
+    """Run train.sh and return what it prints."""
+    return run_command(*command(data_bin, save_dir, *flags), threads=1).stdout
+
+
+def last(save_dir: Path) -> dict[str, Any]:
+    return load_checkpoint(save_dir / "checkpoint_last.pt")
+
+
+def updates(save_dir: Path) -> int:
+    return int(last(save_dir)["optimizer_history"][-1]["num_updates"])
+
+
+def equal(left: Path, right: Path) -> bool:
+    """Whether two runs ended in the same parameters, to the last bit."""
+    models = last(left)["model"], last(right)["model"]
+    return all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 22 updates, with a checkpoint every 5."""
+    save_dir = tmp_path_factory.mktemp("undisturbed") / "run"
+    train(data_bin, save_dir, *EVERY_5)
+    return save_dir
+
+
+def test_two_processes_do_what_one_does_in_two_batches(data_bin: Path, tmp_path: Path) -> None:
+    """Beyond an epoch of 9 updates, the last of which has one batch only; and resumed."""
+    flags = ("--dropout", 0, "--tokens-per-update", 3000, "--log-interval", 1)
+    one = train(data_bin, tmp_path / "one", *flags, "--max-update", 12)
+    first = train(data_bin, tmp_path / "two", *flags, "--max-update", 4, "--processes", 2)
+    second = train(data_bin, tmp_path / "two", *flags, "--max-update", 12, "--processes", 2)
+    assert "batch: 1500 tokens x 1 device x update-freq 2 = 3000 tokens an update" in one
+    assert "batch: 1500 tokens x 2 devices x update-freq 1 = 3000 tokens an update" in first
+    for field, tolerance in (("loss", 2e-3), ("wpb", 0)):
+        joint = logged(first, field, "train_inner") + logged(second, field, "train_inner")
+        assert len(joint) == 12
+        assert joint == pytest.approx(logged(one, field, "train_inner"), abs=tolerance)
+    models = [last(tmp_path / name)["model"] for name in ("one", "two")]
+    torch.testing.assert_close(models[0], models[1], rtol=1e-4, atol=1e-5)
+    assert max(logged(one, "wpb", "train_inner")) > 2000, "update-freq must show in the words"
+
+
+def test_a_killed_run_goes_on_to_the_same_end(
+    data_bin: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    killed = subprocess.Popen(
+        command(data_bin, tmp_path, *EVERY_5),
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**ENVIRONMENT, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    while not (tmp_path / "checkpoint_1_10.pt").exists() and killed.poll() is None:
+        time.sleep(0.001)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    log = train(data_bin, tmp_path, *EVERY_5)
+    assert "Loaded checkpoint" in log
+    assert updates(tmp_path) == 22
+    assert equal(tmp_path, undisturbed)
+
+
+def test_a_last_checkpoint_cut_short_is_mended(
+    data_bin: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    save_dir = tmp_path / "run"
+    shutil.copytree(undisturbed, save_dir)
+    (save_dir / "checkpoint_best.pt").unlink()
+    (newest,) = save_dir.glob("checkpoint_*_20.pt")
+    path = save_dir / "checkpoint_last.pt"
+    path.write_bytes(path.read_bytes()[:100_000])
+    log = train(data_bin, save_dir, *EVERY_5)
+    assert f"restart: {path} was cut short; replaced by {newest.name}, of 20 updates\n" in log
+    assert "@ 20 updates" in log
+    assert updates(save_dir) == 22
+    assert equal(save_dir, undisturbed)
+
+
+def test_what_is_kept_can_be_averaged(undisturbed: Path) -> None:
+    kept = sorted(int(re.split(r"[_.]", path.name)[2]) for path in undisturbed.glob("*_*_*.pt"))
+    assert kept == [5, 10, 15, 20]
+    assert not list(undisturbed.glob("checkpoint[0-9]*.pt"))
+
+
+def test_a_process_that_fails_ends_the_run(data_bin: Path, tmp_path: Path) -> None:
+    wrong = ("--encoder-attention-heads", 5, "--processes", 2)
+    result = run_command(*command(data_bin, tmp_path / "run", *wrong), check=False, threads=1)
+    assert result.returncode == 1
+    sentence = r"error: All 2 processes must succeed, but number [01] left with \d+, so the others "
+    assert re.match(sentence, result.stderr.splitlines()[-1])
+
+
+def test_two_nodes_train_together(data_bin: Path, tmp_path: Path) -> None:
+    """The commands that it prints for the nodes, here both on this machine."""
+    flags = ("--nodes", 2, "--master", f"127.0.0.1:{find_free_port()}", "--max-update", 2)
+    printed = run_command(*command(data_bin, tmp_path / "run", *flags))
+    lines = printed.stdout.splitlines()
+    assert len(lines) == 2
+    assert not (tmp_path / "run").exists()
+    nodes = [
+        subprocess.Popen(
+            ["bash", "-c", line], cwd=tmp_path, env=ENVIRONMENT, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        for line in lines
+    ]  # fmt: skip
+    logs = [node.communicate()[0] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], logs
+    assert "training on 2 devices" in logs[0]
+    assert updates(tmp_path / "run") == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "message"),
+    [
+        (
+            ["--max-tokens", "0"], [],
+            "--max-tokens must be a whole number of at least 1, but is '0'.",
+        ),
+        (
+            [], ["WORLD_SIZE=2"],
+            "train.sh must be started once a node, since it starts the processes itself, "
+            "but WORLD_SIZE is 2.",
+        ),
+        (
+            ["--update-freq", "2", "--tokens-per-update", "3000"], [],
+            "--update-freq must be given without --tokens-per-update, from which it follows, "
+            "but both are given.",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_flags_are_refused_in_one_sentence(
+    data_bin: Path, tmp_path: Path, flags: list[str], environment: list[str], message: str
+) -> None:
+    result = run_command(
+        "env", *environment, *command(data_bin, tmp_path / "run", *flags), check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [f"error: {message}"]
+    assert result.stdout == ""
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arch", "data", "message"),
+    [
+        (
+            "attn_transformer_tinny", "{data_bin}",
+            "ARCH must be an architecture, of which attn_transformer_tiny is the nearest, "
+            "but is 'attn_transformer_tinny'.",
+        ),
+        ("attn_transformer_tiny", "/nowhere", "DATA_BIN must be a folder, but /nowhere is none."),
+        (
+            "attn_transformer_tiny", "{empty}",
+            "DATA_BIN must hold dict.LANG.txt, which fairseq-preprocess writes, "
+            "but {empty} does not.",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_places_are_refused_in_one_sentence(
+    data_bin: Path, tmp_path: Path, arch: str, data: str, message: str
+) -> None:
+    names = {"data_bin": data_bin, "empty": tmp_path}
+    result = run_command(
+        "bash", "scripts/train.sh", arch, data.format(**names), tmp_path / "run", check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [f"error: {message.format(**names)}"]
+    assert not (tmp_path / "run").exists()

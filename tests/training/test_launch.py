@@ -1,0 +1,91 @@
+"""Several processes live and die together; one takes over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from attn_nmt.command_line import UsageError
+from attn_nmt.training.launch import run_together
+from attn_nmt.training.plan import Command
+
+ROOT = Path(__file__).parents[2]
+FOREVER = "import time; print('up', flush=True); time.sleep(600)"
+# Starts two such processes through the package, as train.sh does.
+PARENT = f"""
+import sys
+from attn_nmt.command_line import run
+from attn_nmt.training.launch import launch
+from attn_nmt.training.plan import Command
+run(lambda: launch([Command((sys.executable, "-c", {FOREVER!r}))] * 2))
+"""
+
+
+def python(code: str, **environment: str) -> Command:
+    return Command((sys.executable, "-c", code), environment)
+
+
+def test_all_succeed(tmp_path: Path) -> None:
+    write = "import os, pathlib; pathlib.Path(os.environ['NAME']).touch()"
+    run_together([python(write, NAME=str(tmp_path / name)) for name in "ab"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("failing", "code"),
+    [("import sys; sys.exit(3)", 3), ("import os; os.kill(os.getpid(), 9)", -9)],
+)
+def test_the_failure_of_one_stops_the_others(tmp_path: Path, failing: str, code: int) -> None:
+    note = (
+        f"import os, pathlib; pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))"
+    )
+    with pytest.raises(UsageError) as error:
+        run_together(
+            [python(f"{note}; {FOREVER}"), python(f"import time; time.sleep(2); {failing}")]
+        )
+    assert str(error.value) == (
+        f"All 2 processes must succeed, but number 1 left with {code}, so the others were stopped; "
+        "see above."
+    )
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("number", "left_with"),
+    [(signal.SIGTERM, 130), (signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)],
+)
+def test_none_outlives_the_process_that_started_them(number: int, left_with: int) -> None:
+    """Even if that is killed; the pipe ends only when nobody is left to write to it."""
+    if number == signal.SIGKILL and not sys.platform.startswith("linux"):
+        pytest.skip("only Linux tells a process of its parent's death")
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    assert [parent.stdout.readline() for _ in range(2)] == [b"up\n"] * 2
+    parent.send_signal(number)
+    parent.communicate(timeout=120)
+    assert parent.returncode == left_with
+
+
+def test_a_single_command_takes_over_the_process() -> None:
+    code = """
+import os, sys
+from attn_nmt.training.launch import launch
+from attn_nmt.training.plan import Command
+print(os.getpid())
+launch([Command((sys.executable, "-c", "import os; print(os.getpid(), os.environ['MORE'])"),
+                {"MORE": "more"})])
+print("never")
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    before, after = result.stdout.splitlines()
+    assert after == f"{before} more"

@@ -1,0 +1,57 @@
+"""What train.sh refuses before it looks at any device, each in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from attn_nmt.command_line import UsageError
+from attn_nmt.training.options import check_arch, check_files, read
+
+WHOLE = "must be a whole number of at least 1, but is"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--max-tokens", "0"], f"--max-tokens {WHOLE} '0'."),
+        (["--tokens-per-update", "-1"], f"--tokens-per-update {WHOLE} '-1'."),
+        (["--processes", "two"], f"--processes {WHOLE} 'two'."),
+        (["--nodes", "1.5"], f"--nodes {WHOLE} '1.5'."),
+        (["--update-freq", "0"], f"--update-freq {WHOLE} '0'."),
+        (["--update-freq", "4,x"], f"--update-freq {WHOLE} 'x'."),
+        (["--node-rank", "x"], "--node-rank must be a whole number of at least 0, but is 'x'."),
+        (["--precision", "fp8"], "--precision must be one of bf16, fp16, fp32, but is 'fp8'."),
+        (
+            ["--update-freq", "2", "--tokens-per-update", "30000"],
+            "--update-freq must be given without --tokens-per-update, from which it follows, "
+            "but both are given.",
+        ),
+    ],
+)
+def test_a_bad_value_is_named(flags: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        read(["attn_transformer_tiny", "data-bin", "run", *flags])
+    assert str(error.value) == message
+
+
+def test_folders_that_are_none(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(UsageError, match=f"^DATA_BIN must be a folder, but {file} is none.$"):
+        check_files(read(["arch", str(file), "run"]))
+    with pytest.raises(UsageError, match=f"^SAVE_DIR must be a folder, but {file} is none.$"):
+        check_files(read(["arch", str(tmp_path), str(file)]))
+    check_files(read(["arch", str(tmp_path), str(tmp_path / "new")]))
+
+
+def test_the_nearest_arch_is_told() -> None:
+    check_arch("attn0010_deformable_tiny")
+    check_arch("transformer")
+    with pytest.raises(UsageError) as error:
+        check_arch("attn0010_deformabel_tiny")
+    assert str(error.value) == (
+        "ARCH must be an architecture, of which attn0010_deformable_tiny is the nearest, "
+        "but is 'attn0010_deformabel_tiny'."
+    )
