@@ -15,7 +15,7 @@ The map, from mathematics to command line:
 - ``training``: the recipe of the paper on the devices that are there
 - ``averaging``: one checkpoint out of several
 - ``evaluation``: translating with a checkpoint, and the labelled scores
-- ``command_line``: how commands refuse bad input
+- ``command_line``: how commands refuse bad input; ``whole_files``: files that appear whole
 - ``doctor``: ``python -m attn_nmt doctor``; ``__main__`` also prints the path and the flags
 
 ``terms``, ``functional`` and ``modules`` need PyTorch only. fairseq imports ``models`` by itself

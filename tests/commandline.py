@@ -44,7 +44,7 @@ def run_command(
     check: bool = True,
     cwd: Path = ROOT,
     stdin: str | None = None,
-    threads: int = 2,
+    threads: int = 1,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in the project's folder, in its environment; fail on a non-zero exit.
 
@@ -67,7 +67,7 @@ def train(
     *flags: object,
     user_dir: object = "attn_nmt",
     arch: str = "attn_transformer_tiny",
-    threads: int = 2,
+    threads: int = 1,
 ) -> str:
     """Run fairseq-train and return its log."""
     model = ("--user-dir", user_dir, "--arch", arch, *SMALL, *RECIPE)
