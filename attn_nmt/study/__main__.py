@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from attn_nmt.command_line import run
-from attn_nmt.study import costs_command
+from attn_nmt.command_line import UsageError, run
+from attn_nmt.study import costs_command, plan_command
 
-COMMANDS = (costs_command.add_parser,)
-"""Each adds its parser to the subparsers it is given, with a default ``run`` that takes options."""
+COMMANDS = (costs_command.add_parser, plan_command.add_parser)
+"""Each adds its parser to the subparsers it is given, with the defaults
+
+- ``run``, which is called with the options;
+- ``passes_flags_on``: whether it takes unknown flags, those of fairseq, as ``options.more``.
+"""
 
 
 def main() -> None:
@@ -17,7 +21,10 @@ def main() -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add_parser in COMMANDS:
         add_parser(commands)
-    options = parser.parse_args()
+    options, more = parser.parse_known_args()
+    if more and not options.passes_flags_on:
+        raise UsageError(f"{more[0]} must be a flag of this command, but is unknown to it.")
+    options.more = more
     options.run(options)
 
 

@@ -7,15 +7,13 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from typing import Any
 
-from fairseq.dataclass.utils import gen_parser_from_dataclass
-
 from attn_nmt.command_line import UsageError, positive
 from attn_nmt.models.architectures import SIZES
-from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.study import paper
-from attn_nmt.study.cost_rows import Model, add_percents, layer_rows, model_row
+from attn_nmt.study.cost_rows import PAPER_SIZE, Model, add_percents, layer_rows, model_row
 from attn_nmt.study.grids import GRIDS, grid
-from attn_nmt.study.settings import MODEL_FIELDS, arch_of_size, read_config, require_known
+from attn_nmt.study.model_flags import add_model_flags, given_flags, on_top
+from attn_nmt.study.settings import arch_of_size, read_config, require_known
 from attn_nmt.study.tables import FORMATS, render
 
 CONVENTION = """\
@@ -61,9 +59,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--actual", metavar="SENTENCES", nargs="?", type=positive("--actual"),
                         const=1, help="count what the layers really compute, in a batch of "
                         "SENTENCES, 1 if left out")  # fmt: skip
-    flags = parser.add_argument_group("model flags, on top of each model")
-    gen_parser_from_dataclass(flags, AttnTransformerConfig(), delete_default=True)
-    parser.set_defaults(run=costs)
+    add_model_flags(parser)
+    parser.set_defaults(run=costs, passes_flags_on=False)
 
 
 def costs(options: Namespace) -> None:
@@ -84,32 +81,19 @@ def costs(options: Namespace) -> None:
 
 
 def _models(options: Namespace) -> list[Model]:
-    given = {name: getattr(options, name) for name in MODEL_FIELDS}
-    # A switch that is left out is False, any other flag None.
-    flags = {
-        name: value for name, value in given.items() if value is not None and value is not False
-    }
+    flags = given_flags(options)
     if options.arch is None:
         names = [options.grid] if options.grid else ["table2", "table3"]
-        return [model for name in names for model in _of_grid(name, options.size, flags)]
+        arch = arch_of_size(options.size or PAPER_SIZE)
+        return [
+            Model(cell.name, arch, read_config(arch, on_top(cell, flags)), name, cell.compared_to)
+            for name in names
+            for cell in grid(name, "--grid")
+        ]
     for flag, value in (("--grid", options.grid), ("--size", options.size)):
         if value is not None:
             raise UsageError(f"{flag} must be left out beside --arch, but is {value!r}.")
     return [Model(arch, arch, read_config(arch, flags)) for arch in options.arch]
-
-
-def _of_grid(name: str, size: str | None, flags: dict[str, Any]) -> list[Model]:
-    arch, cells = arch_of_size(size or "wmt_en_de"), grid(name, "--grid")
-    for cell in cells:
-        for field in set(flags) & set(cell.flags):
-            flag = "--" + field.replace("_", "-")
-            raise UsageError(
-                f"{flag} must be left out where the grid sets it, but is {flags[field]!r}."
-            )
-    return [
-        Model(cell.name, arch, read_config(arch, {**cell.flags, **flags}), name, cell.compared_to)
-        for cell in cells
-    ]
 
 
 def _one_of(flag: str, choices: tuple[str, ...]) -> Callable[[str], str]:

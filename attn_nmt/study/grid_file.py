@@ -37,7 +37,7 @@ def read_grid(path: Path) -> list[Cell]:
     content = _content(path)
     for section in content:
         require_known(f"a section of {path}", section, SECTIONS)
-    base, vary = (_flags(path, section, content.get(section) or {}) for section in SECTIONS)
+    base, vary = (_flags(path, section, content.get(section)) for section in SECTIONS)
     if both := sorted(set(base) & set(vary)):
         raise UsageError(f"{path} must have a flag in one section, but has {both[0]} in both.")
     for name, value in base.items():
@@ -56,7 +56,7 @@ def _cell(base: dict[str, Any], chosen: dict[str, Any]) -> Cell:
 def _content(path: Path) -> dict[str, Any]:
     try:
         content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    except YAMLError as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         problem = str(error).replace("\n", " ")
         raise UsageError(f"{path} must be YAML, but is not: {problem}.") from error
     if not isinstance(content, dict) or not content:
@@ -65,6 +65,8 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def _flags(path: Path, section: str, flags: Any) -> dict[str, Any]:
+    if flags is None:
+        return {}
     if not isinstance(flags, dict):
         raise UsageError(f"{section} of {path} must be flags with values, but is {flags!r}.")
     for name in flags:
@@ -77,8 +79,10 @@ def _require_list(path: Path, name: str, values: Any) -> None:
         raise UsageError(f"{name} in vary of {path} must be a list of values, but is {values!r}.")
     for value in values:
         _require_type(path, name, value)
-    if twice := next((value for value in values if values.count(value) > 1), None):
-        raise UsageError(f"{name} in vary of {path} must have no value twice, but has {twice!r}.")
+    if twice := [value for value in values if values.count(value) > 1]:
+        raise UsageError(
+            f"{name} in vary of {path} must have no value twice, but has {twice[0]!r}."
+        )
 
 
 def _require_type(path: Path, name: str, value: Any) -> None:
