@@ -8,6 +8,7 @@ own parser.
 - ``formulas``, ``parameters``: what one mechanism costs, from plain numbers
 - ``costs``: the sum over a model; ``actual``: what its modules really compute
 - ``paper``: the printed numbers beside which ours are set
+- ``model_flags``: the models' flags on these commands; ``plan``: a grid as trainings
 - ``cost_rows``, ``describe``: models as rows of numbers and words; ``tables``: rows as a
   table, CSV or JSON
 """

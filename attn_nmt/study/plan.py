@@ -54,22 +54,37 @@ def plan(
     Raises:
         UsageError: if a flag breaks its rule, or would undo what the plan sets.
     """
+    _require_fit(seeds, train_flags)
     arch = arch_of_size(size)
+    models = [(cell, on_top(cell, model_flags)) for cell in cells]
+    return [
+        _run(cell, arch, flags, seed, data_bin, out / cell.name / f"seed{seed}", train_flags)
+        for cell, flags in models
+        for seed in seeds
+    ]
+
+
+def _run(
+    cell: Cell,
+    arch: str,
+    flags: dict[str, Any],
+    seed: int,
+    data_bin: Path,
+    save_dir: Path,
+    train_flags: Sequence[str],
+) -> Run:
+    config = read_config(arch, flags)
+    model = ["--user-dir", str(Path(attn_nmt.__file__).parent), "--arch", arch]
+    train = ["fairseq-train", str(data_bin), *model, *as_command_line(flags), *train_flags]
+    train += ["--seed", str(seed), "--save-dir", str(save_dir)]
+    evaluate = ["bash", "scripts/evaluate.sh", str(save_dir), str(data_bin)]
+    evaluate += ["--average", str(AVERAGED)]
+    return Run(cell, config, seed, save_dir, train, evaluate)
+
+
+def _require_fit(seeds: Sequence[int], train_flags: Sequence[str]) -> None:
     if len(set(seeds)) < len(seeds):
         raise UsageError(f"--seeds must have no number twice, but are {' '.join(map(str, seeds))}.")
     for word in train_flags:
         if word.partition("=")[0] in SET_HERE:
             raise UsageError(f"{word} must be left out, since the plan sets it, but is given.")
-    runs = []
-    for cell in cells:
-        flags = on_top(cell, model_flags)
-        model = ["--user-dir", str(Path(attn_nmt.__file__).parent), "--arch", arch]
-        train = ["fairseq-train", str(data_bin), *model, *as_command_line(flags), *train_flags]
-        config = read_config(arch, flags)
-        for seed in seeds:
-            folder = out / cell.name / f"seed{seed}"
-            own = ["--seed", str(seed), "--save-dir", str(folder)]
-            score = ["bash", "scripts/evaluate.sh", str(folder), str(data_bin)]
-            score += ["--average", str(AVERAGED)]
-            runs.append(Run(cell, config, seed, folder, train + own, score))
-    return runs
