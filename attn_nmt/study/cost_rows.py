@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 from attn_nmt.models.config import AttnTransformerConfig
@@ -98,11 +98,9 @@ def _actual(config: AttnTransformerConfig, length: int, sentences: int) -> float
 
 
 def _structure(config: AttnTransformerConfig) -> tuple[object, ...]:
-    """Return all that costs depend on, so that a model is known whatever its name."""
+    """Return what a model is made of, so that it is known whatever its name."""
     plans = resolve(config)
-    layers = tuple(
-        replace(plan, deformable_offset_lr_scale=1.0) for side in SIDES for plan in plans[side]
-    )
+    layers = tuple(plan for side in SIDES for plan in plans[side])
     widths = tuple(
         getattr(config, f"{side}_{name}")
         for side in SIDES
