@@ -1,0 +1,32 @@
+"""``python -m attn_nmt.study COMMAND``."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from attn_nmt.command_line import UsageError, run
+from attn_nmt.study import costs_command, plan_command
+
+COMMANDS = (costs_command.add_parser, plan_command.add_parser)
+"""Each adds its parser to the subparsers it is given, with the defaults
+
+- ``run``, which is called with the options;
+- ``passes_flags_on``: whether it takes unknown flags, those of fairseq, as ``options.more``.
+"""
+
+
+def main() -> None:
+    """Run the command that is named first."""
+    parser = ArgumentParser(prog="python -m attn_nmt.study", allow_abbrev=False)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add_parser in COMMANDS:
+        add_parser(commands)
+    options, more = parser.parse_known_args()
+    if more and not options.passes_flags_on:
+        raise UsageError(f"{more[0]} must be a flag of this command, but is unknown to it.")
+    options.more = more
+    options.run(options)
+
+
+if __name__ == "__main__":
+    run(main)

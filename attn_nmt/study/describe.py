@@ -1,0 +1,44 @@
+"""What a model is, in the words of its flags and in few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attn_nmt.models.config import AttnTransformerConfig
+from attn_nmt.models.layer_plan import SIDES, LayerPlan, resolve
+from attn_nmt.study.tables import Row
+
+
+def describe(config: AttnTransformerConfig) -> Row:
+    """Return the mechanisms of a model by name.
+
+    A value that all layers share stands as it is. Else it is text: "encoder / decoder" where the
+    sides differ, and on a side whose layers differ a comma list with one entry a layer.
+
+    Raises:
+        ValueError: if a flag breaks its rule.
+    """
+    plans = resolve(config)
+    return {
+        "type": _shared(plans, "self_attn_type"),
+        "self_attn": _shared(plans, "self_attn_terms"),
+        "cross_attn": _shared(plans, "cross_attn_terms", ("decoder",)),
+        "deformable": any(plan.deformable for side in SIDES for plan in plans[side]),
+        "deformable_kernel_size": _shared(plans, "deformable"),
+        "span": _shared(plans, "span"),
+        "kernel_size": _shared(plans, "kernel_size"),
+        "context_broadcast": _shared(plans, "context_broadcast"),
+    }
+
+
+def _shared(plans: dict[str, list[LayerPlan]], name: str, sides: Sequence[str] = SIDES) -> Any:
+    values = [[getattr(plan, name) for plan in plans[side]] for side in sides]
+    distinct = {value for side in values for value in side}
+    return distinct.pop() if len(distinct) == 1 else " / ".join(_listed(side) for side in values)
+
+
+def _listed(values: list[Any]) -> str:
+    """Return one entry if all are the same, or all of them."""
+    told = values[:1] if len(set(values)) == 1 else values
+    return ",".join("none" if value is None else str(value) for value in told)

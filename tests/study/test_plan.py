@@ -1,0 +1,99 @@
+"""``plan``: commands that fairseq would take, for the models that the costs are of."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fairseq import options
+
+import attn_nmt
+from attn_nmt.command_line import UsageError
+from attn_nmt.models.config import AttnTransformerConfig
+from attn_nmt.study.__main__ import main
+from attn_nmt.study.grids import GRIDS, grid
+from attn_nmt.study.plan import plan
+
+
+def planned(name: str, **changes: Any) -> Any:
+    given: dict[str, Any] = {
+        "size": "tiny", "seeds": [1, 2], "data_bin": Path("data bin"), "out": Path("runs") / name,
+        "model_flags": {"share_all_embeddings": True, "dropout": 0.3},
+        "train_flags": ["--lr", "0.5"], **changes,
+    }  # fmt: skip
+    return plan(grid(name), **given)
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_fairseq_reads_each_command_as_the_model_of_its_cell(name: str) -> None:
+    runs = planned(name, seeds=[7])
+    assert [run.cell for run in runs] == GRIDS[name]
+    for run in runs:
+        parser = options.get_training_parser()
+        args = options.parse_args_and_arch(parser, input_args=run.train[1:])
+        assert AttnTransformerConfig.from_mapping(args) == run.config
+        assert (args.seed, args.lr, args.save_dir) == (7, [0.5], str(run.save_dir))
+        assert args.user_dir == str(Path(attn_nmt.__file__).parent)
+        assert args.data == "data bin"
+        assert (run.config.dropout, run.config.share_all_embeddings) == (0.3, True)
+
+
+def test_every_run_has_a_folder_of_its_own() -> None:
+    runs = planned("table2")
+    folders = [str(run.save_dir) for run in runs]
+    assert folders[:3] == [
+        "runs/table2/none/seed1", "runs/table2/none/seed2", "runs/table2/1111-deformable/seed1",
+    ]  # fmt: skip
+    assert len(set(folders)) == 36
+    assert runs[2].evaluate == [
+        "bash", "scripts/evaluate.sh", folders[2], "data bin", "--average", "5",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": [1, 2, 1]}, "^--seeds must have no number twice, but are 1 2 1.$"),
+        ({"train_flags": ["--save-dir", "x"]}, "^--save-dir must be left out, .*, but is given.$"),
+        ({"train_flags": ["--seed=3"]}, "^--seed=3 must be left out, .*, but is given.$"),
+        ({"model_flags": {"self_attn_terms": "1111"}},
+         "^--self-attn-terms must be left out where the grid sets it, but is '1111'.$"),
+        ({"model_flags": {"dropout": 2.0}}, "^--dropout must lie between 0 and 1, but is 2.0 .*$"),
+        ({"size": "huge"}, "^--size must be one of tiny, .*, but is 'huge'; the nearest is .*$"),
+    ],
+)  # fmt: skip
+def test_what_a_plan_refuses(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        planned("table2", **changes)
+
+
+def test_the_command_prints_a_script_with_costs_and_runs_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text('vary: {self_attn_terms: ["0010", "1111"]}')
+    line = f"plan {own} --size wmt_en_de --seeds 3 4 --data-bin bin --out {tmp_path}/runs --lr 0.1"
+    monkeypatch.setattr(sys, "argv", ["study", *line.split(), "--adam-betas", "(0.9, 0.98)"])
+    main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("# 4 trainings;")
+    comments = [line for line in lines[1:] if line.startswith("#")]
+    assert comments[1] == ("# self_attn_terms=1111: 2.738 G multiply-adds, 48,857,088 parameters")
+    commands = [shlex.split(line, comments=True) for line in lines]
+    commands = [words for words in commands if words]
+    assert [words[0] for words in commands] == ["fairseq-train", "bash"] * 4
+    folder = f"{tmp_path}/runs/own/self_attn_terms=0010/seed4"
+    assert commands[2][-8:] == [
+        "--lr", "0.1", "--adam-betas", "(0.9, 0.98)", "--seed", "4", "--save-dir", folder,
+    ]  # fmt: skip
+    assert commands[3][2] == folder
+    assert list(tmp_path.iterdir()) == [own]
+
+
+def test_costs_takes_no_flags_of_fairseq(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["study", "costs", "--lr", "0.1"])
+    with pytest.raises(UsageError, match="^--lr must be a flag of this command, but is unknown"):
+        main()
