@@ -28,7 +28,9 @@ check format ruff format --check .
 check lint ruff check .
 check types mypy
 check shell shellcheck -x -P SCRIPTDIR scripts/*.sh data_prep/*.sh .ci/run
-check tests python3 -m pytest "$@"
+# A file of tests a core; threads of their own would only wait for each other.
+export OMP_NUM_THREADS=1
+check tests python3 -m pytest --numprocesses auto --dist loadfile "$@"
 
 printf '\n'
 printf '%s\n' "${summary[@]}"
