@@ -6,9 +6,15 @@ import io
 import tarfile
 from pathlib import Path
 
+from commandline import run_command
+
+from attn_nmt.data_card import sha256
 from data_prep.cldr import generate
 from data_prep.text import Pairs
 
+SCRIPT = "data_prep/prepare_wmt14_en2de.sh"
+EUROPARL = "training-parallel-europarl-v7.tgz"
+COMMON_CRAWL = "training-parallel-commoncrawl.tgz"
 SIZES = {"europarl": 240, "commoncrawl": 40, "news": 40, "valid": 20, "test": 20}
 ARCHIVES = {
     "training-parallel-europarl-v7.tgz": ("training/europarl-v7.de-en", "europarl"),
@@ -66,3 +72,23 @@ def pack(folder: Path, files: dict[str, dict[str, bytes]]) -> Path:
                 entry.size = len(data)
                 tar.addfile(entry, io.BytesIO(data))
     return folder
+
+
+def make(out_dir: Path, mirror: object, *flags: object, check: bool = True) -> str:
+    """Run the command on a mirror; return what it says."""
+    result = run_command(
+        "bash", SCRIPT, out_dir, "--mirror", mirror, "--allow-subset", "--bpe-merges", 400, *flags,
+        check=check,
+    )  # fmt: skip
+    return result.stderr
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file by its path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): sha256(path) for path in files}
+
+
+def lines(path: Path) -> list[str]:
+    """Return the lines of a text file."""
+    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from attn_nmt.modules.arguments import require_positive
 from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
 
 
@@ -24,8 +25,7 @@ class ContextBroadcast(IncrementalModule):
 
     def __init__(self, embed_dim: int, *, scaled: bool = False, causal: bool = False) -> None:
         super().__init__()
-        if embed_dim < 1:
-            raise ValueError(f"`embed_dim` must be positive, but is {embed_dim} instead.")
+        require_positive("embed_dim", embed_dim)
         self.causal = causal
         self.scale = nn.Parameter(torch.zeros(embed_dim)) if scaled else None
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attn_nmt.functional.deformable import TokenTable, neighbours, read_between
+from attn_nmt.modules.arguments import require_positive
 from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
 from attn_nmt.modules.offset_statistics import OffsetStatistics
 from attn_nmt.modules.token_buffer import SHARED_STATE, TokenBuffer
@@ -52,9 +53,8 @@ class DeformableConv1d(IncrementalModule):
         offset_lr_scale: float = 0.1,
     ) -> None:
         super().__init__()
-        for name, size in (("embed_dim", embed_dim), ("kernel_size", kernel_size)):
-            if size < 1:
-                raise ValueError(f"`{name}` must be positive, but is {size} instead.")
+        require_positive("embed_dim", embed_dim)
+        require_positive("kernel_size", kernel_size)
         if not (offset_lr_scale > 0.0 and math.isfinite(offset_lr_scale)):
             raise ValueError(
                 f"`offset_lr_scale` must be positive, but is {offset_lr_scale} instead."

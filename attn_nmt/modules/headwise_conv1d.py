@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attn_nmt.functional.headwise_convolution import headwise_convolution
+from attn_nmt.modules.arguments import require_heads, require_positive, require_probability
 from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
 
 
@@ -43,15 +44,9 @@ class HeadwiseConv1d(IncrementalModule):
         glu: bool = True,
     ) -> None:
         super().__init__()
-        if num_heads < 1 or embed_dim < 1 or embed_dim % num_heads:
-            raise ValueError(
-                "`embed_dim` must be a positive multiple of `num_heads`, "
-                f"but is {embed_dim} for {num_heads} heads instead."
-            )
-        if kernel_size < 1:
-            raise ValueError(f"`kernel_size` must be positive, but is {kernel_size} instead.")
-        if not 0.0 <= dropout <= 1.0:
-            raise ValueError(f"`dropout` must lie between 0 and 1, but is {dropout} instead.")
+        require_heads(embed_dim, num_heads)
+        require_positive("kernel_size", kernel_size)
+        require_probability("dropout", dropout)
         self.embed_dim, self.kernel_size, self.num_heads = embed_dim, kernel_size, num_heads
         self.causal, self.dropout, self.glu = causal, dropout, glu
         self.in_proj = nn.Linear(embed_dim, 2 * embed_dim if glu else embed_dim)

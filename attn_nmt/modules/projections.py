@@ -12,6 +12,7 @@ from attn_nmt.functional.energies import (
     query_position_energy,
 )
 from attn_nmt.functional.masking import either_blocked, out_of_reach
+from attn_nmt.modules.arguments import require_heads, require_probability
 from attn_nmt.modules.incremental import IncrementalModule
 from attn_nmt.modules.memory import SHARED_STATE, Memory
 from attn_nmt.modules.position_table import PositionTable
@@ -37,15 +38,10 @@ class AttentionProjections(IncrementalModule):
         causal: bool = False,
     ) -> None:
         super().__init__()
-        if num_heads < 1 or embed_dim < 1 or embed_dim % num_heads:
-            raise ValueError(
-                "`embed_dim` must be a positive multiple of `num_heads`, "
-                f"but is {embed_dim} for {num_heads} heads instead."
-            )
+        require_heads(embed_dim, num_heads)
+        require_probability("dropout", dropout)
         if span is not None and (span < 1 or span % 2 == 0):
             raise ValueError(f"`span` must be odd and positive, or None, but is {span} instead.")
-        if not 0.0 <= dropout <= 1.0:
-            raise ValueError(f"`dropout` must lie between 0 and 1, but is {dropout} instead.")
         self.embed_dim, self.num_heads, self.head_dim = embed_dim, num_heads, embed_dim // num_heads
         self.terms = AttentionTerms.parse(terms)
         self.dropout, self.span, self.causal = dropout, span, causal

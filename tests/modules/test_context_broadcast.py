@@ -5,31 +5,22 @@ from __future__ import annotations
 import convolution_reference
 import pytest
 import torch
+from batches import BATCH, SIDES, padding_of, sequence
 from gradients import assert_same, randomize
 
 from attn_nmt.modules import ContextBroadcast
 
-WIDTH, BATCH = 4, 3
+WIDTH = 4
 
 
-def padding_of(length: int, side: str) -> torch.Tensor | None:
-    """One sentence whole, one with a padded end or start, one of padding alone."""
-    if side == "none":
-        return None
-    mask = torch.zeros(BATCH, length, dtype=torch.bool)
-    mask[1, -2:] = mask[2] = True
-    return mask if side == "right" else mask.flip(1)
-
-
-@pytest.mark.parametrize("side", ["none", "left", "right"])
+@pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize("length", [1, 2, 7])
 def test_equals_the_loop(length: int, scaled: bool, causal: bool, side: str) -> None:
     module = ContextBroadcast(WIDTH, scaled=scaled, causal=causal).double()
     randomize(module)
-    x = torch.randn(length, BATCH, WIDTH, dtype=torch.float64, requires_grad=True)
-    padding = padding_of(length, side)
+    x, padding = sequence(length, WIDTH), padding_of(length, side)
     expected = convolution_reference.context_broadcast(
         dict(module.named_parameters()), x, causal=causal, padding=padding
     )

@@ -9,12 +9,13 @@ from typing import Any
 import convolution_reference
 import pytest
 import torch
+from batches import BATCH, SIDES, padding_of, sequence
 from gradients import assert_same, randomize
 from torch import Tensor, nn
 
 from attn_nmt.modules import DeformableConv1d
 
-WIDTH, BATCH = 5, 3
+WIDTH = 5
 KERNELS = [1, 2, 3, 5]
 
 
@@ -24,29 +25,14 @@ def build(kernel_size: int = 3, *, seed: int = 0, **options: Any) -> DeformableC
     return module
 
 
-def sequence(length: int, *, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(length, BATCH, WIDTH, dtype=torch.float64, generator=generator)
-    return x.requires_grad_()
-
-
-def padding_of(length: int, side: str) -> Tensor | None:
-    """One sentence whole, one without its last or first two tokens, one of padding alone."""
-    if side == "none":
-        return None
-    mask = torch.zeros(BATCH, length, dtype=torch.bool)
-    mask[1, -2:] = mask[2] = True
-    return mask if side == "right" else mask.flip(1)
-
-
-@pytest.mark.parametrize("side", ["none", "left", "right"])
+@pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("kernel_size", KERNELS)
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 20])
 def test_equals_the_double_loop(length: int, kernel_size: int, causal: bool, side: str) -> None:
     for scale in (0.1, 1.0):
         module = build(kernel_size, causal=causal, offset_lr_scale=scale, seed=length)
-        x, padding = sequence(length), padding_of(length, side)
+        x, padding = sequence(length, WIDTH), padding_of(length, side)
         expected = convolution_reference.deformable(
             dict(module.named_parameters()), x,
             offset_lr_scale=scale, causal=causal, padding=padding,
@@ -56,7 +42,7 @@ def test_equals_the_double_loop(length: int, kernel_size: int, causal: bool, sid
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_gradients_are_those_of_finite_differences(causal: bool) -> None:
-    module, x = build(causal=causal, offset_lr_scale=1.0), sequence(6)
+    module, x = build(causal=causal, offset_lr_scale=1.0), sequence(6, WIDTH)
     # The interpolation has a kink at every token, where differences say nothing.
     fraction = module.offsets(x).remainder(1.0)
     assert min(fraction.min(), (1 - fraction).min()) > 1e-4
@@ -76,7 +62,7 @@ def test_gradients_are_those_of_finite_differences(causal: bool) -> None:
     [(1, False), (3, False), (5, False), (1, True), (2, True), (3, True), (5, True)],
 )
 def test_without_offsets_it_is_conv1d(kernel_size: int, causal: bool, length: int) -> None:
-    module, x = build(kernel_size, causal=causal), sequence(length)
+    module, x = build(kernel_size, causal=causal), sequence(length, WIDTH)
     nn.init.zeros_(module.offset_proj.weight)
     back = kernel_size - 1 if causal else kernel_size // 2
     padded = nn.functional.pad(x.permute(1, 2, 0), (back, kernel_size - 1 - back))
@@ -93,7 +79,7 @@ def test_without_offsets_it_is_conv1d(kernel_size: int, causal: bool, length: in
 
 
 def test_it_begins_as_an_ordinary_convolution() -> None:
-    module, x = DeformableConv1d(WIDTH).double(), sequence(4)
+    module, x = DeformableConv1d(WIDTH).double(), sequence(4, WIDTH)
     assert module.offsets(x).shape == (4, BATCH, 3)
     assert not module.offsets(x).any()
     module(x).pow(2).sum().backward()
@@ -102,7 +88,7 @@ def test_it_begins_as_an_ordinary_convolution() -> None:
 
 
 def test_a_batch_may_come_in_any_layout() -> None:
-    module, x = build(), sequence(6)
+    module, x = build(), sequence(6, WIDTH)
     batch_first = x.transpose(0, 1).contiguous().transpose(0, 1)
     torch.testing.assert_close(module(batch_first), module(x))
 
@@ -118,7 +104,7 @@ def test_far_offsets_read_nothing(far: float, causal: bool) -> None:
 
 def test_an_offset_that_is_no_number_shows() -> None:
     """fairseq stops, or rescales half precision, when it sees one in the loss."""
-    module, x = build(), sequence(4).detach()
+    module, x = build(), sequence(4, WIDTH).detach()
     nn.init.constant_(module.offset_proj.weight, float("nan"))
     assert module(x).isnan().all()
 
@@ -133,7 +119,7 @@ def test_half_precision_reads_the_right_token_of_a_long_sentence(dtype: torch.dt
 
 
 def test_padding_may_hold_anything() -> None:
-    module, x, mask = build(), sequence(6).detach(), padding_of(6, "right")
+    module, x, mask = build(), sequence(6, WIDTH).detach(), padding_of(6, "right")
     expected = module(x, mask)
     x[-2:, 1] = float("nan")
     torch.testing.assert_close(module(x, mask)[:4, :2], expected[:4, :2])
@@ -141,7 +127,7 @@ def test_padding_may_hold_anything() -> None:
 
 def test_offsets_learn_at_a_tenth_of_the_rate() -> None:
     """50 steps of Adam, beside a twin whose offsets are not scaled."""
-    twins, x = {}, sequence(12)
+    twins, x = {}, sequence(12, WIDTH)
     target = torch.randn_like(x)
     for scale in (0.1, 1.0):
         torch.manual_seed(2)
@@ -165,7 +151,7 @@ def test_offsets_learn_at_a_tenth_of_the_rate() -> None:
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("padded", [False, True])
 def test_statistics_are_those_of_a_count_by_hand(causal: bool, padded: bool) -> None:
-    module, x = build(causal=causal, offset_lr_scale=1.0), sequence(7).detach()
+    module, x = build(causal=causal, offset_lr_scale=1.0), sequence(7, WIDTH).detach()
     padding = padding_of(7, "right") if padded else None
     module.records_statistics = True
     module(x, padding)
@@ -189,13 +175,13 @@ def test_statistics_are_those_of_a_count_by_hand(causal: bool, padded: bool) -> 
 def test_statistics_are_of_training_only() -> None:
     module = build().eval()
     module.records_statistics = True
-    module(sequence(3))
+    module(sequence(3, WIDTH))
     assert module.statistics is None
 
 
 def test_many_small_steps_fill_one_buffer() -> None:
     """Without gradients a step writes into room kept for it; the result is that of one pass."""
-    module, x, state = build(causal=True), sequence(40), {}
+    module, x, state = build(causal=True), sequence(40, WIDTH), {}
     with torch.no_grad():
         rooms, found = [], []
         for part in x.split(1):
@@ -226,4 +212,4 @@ def test_wrong_arguments_are_refused(options: dict[str, Any], message: str) -> N
 def test_stepping_needs_causality() -> None:
     message = "^`incremental_state` must be None unless `causal` is True.$"
     with pytest.raises(ValueError, match=message):
-        build()(sequence(2), None, {})
+        build()(sequence(2, WIDTH), None, {})

@@ -8,15 +8,15 @@ from typing import Any
 import convolution_reference
 import pytest
 import torch
+from batches import SIDES, padding_of, sequence
 from fairseq.modules.dynamic_convolution import DynamicConv1dTBC
 from fairseq.modules.lightweight_convolution import LightweightConv1dTBC
 from gradients import assert_same, randomize
-from torch import Tensor
 
 from attn_nmt.modules import DynamicConv1d, LightweightConv1d
 from attn_nmt.modules.headwise_conv1d import HeadwiseConv1d
 
-WIDTH, HEADS, BATCH = 6, 3, 3
+WIDTH, HEADS = 6, 3
 MODULES = {"dynamic": DynamicConv1d, "lightweight": LightweightConv1d}
 # Sentences shorter and longer than the kernel, and than a block of queries.
 SIZES = [
@@ -32,23 +32,8 @@ def build(kind: str, kernel_size: int, **options: Any) -> HeadwiseConv1d:
     return module
 
 
-def sequence(length: int) -> Tensor:
-    generator = torch.Generator().manual_seed(length)
-    x = torch.randn(length, BATCH, WIDTH, dtype=torch.float64, generator=generator)
-    return x.requires_grad_()
-
-
-def padding_of(length: int, side: str) -> Tensor | None:
-    """One sentence whole, one without its last or first two tokens, one of padding alone."""
-    if side == "none":
-        return None
-    mask = torch.zeros(BATCH, length, dtype=torch.bool)
-    mask[1, -2:] = mask[2] = True
-    return mask if side == "right" else mask.flip(1)
-
-
 @pytest.mark.parametrize("glu", [False, True])
-@pytest.mark.parametrize("side", ["none", "left", "right"])
+@pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(("length", "taps"), SIZES)
 @kind
@@ -56,7 +41,7 @@ def test_equals_the_loops(
     kind: str, length: int, taps: int, causal: bool, side: str, glu: bool
 ) -> None:
     module = build(kind, taps, causal=causal, glu=glu)
-    x, padding = sequence(length), padding_of(length, side)
+    x, padding = sequence(length, WIDTH), padding_of(length, side)
     expected = convolution_reference.headwise(
         dict(module.named_parameters()), x, heads=HEADS, taps=taps, causal=causal, padding=padding
     )
@@ -68,7 +53,7 @@ def test_equals_the_loops(
 @kind
 def test_equals_the_module_of_fairseq(kind: str, length: int, taps: int, causal: bool) -> None:
     """Its modules are right for odd kernels, without padding and without a cache."""
-    module, x = build(kind, taps, causal=causal, glu=False), sequence(length)
+    module, x = build(kind, taps, causal=causal, glu=False), sequence(length, WIDTH)
     stock_class = DynamicConv1dTBC if kind == "dynamic" else LightweightConv1dTBC
     stock = stock_class(
         WIDTH, taps, padding_l=taps - 1 if causal else taps // 2, num_heads=HEADS,
@@ -104,7 +89,7 @@ def test_kernels_sum_up_to_one_over_all_taps(kind: str) -> None:
 
 @kind
 def test_entries_of_kernels_are_dropped_in_training_only(kind: str) -> None:
-    module, x = build(kind, 5, dropout=0.5), sequence(8)
+    module, x = build(kind, 5, dropout=0.5), sequence(8, WIDTH)
     assert not torch.equal(module(x), module(x))
     module.eval()
     torch.testing.assert_close(module(x), module(x), rtol=0, atol=0)
@@ -115,7 +100,7 @@ def test_entries_of_kernels_are_dropped_in_training_only(kind: str) -> None:
 
 def test_dropped_entries_keep_the_mean() -> None:
     torch.manual_seed(1)
-    module, x = build("dynamic", 3, dropout=0.3), sequence(4).detach()
+    module, x = build("dynamic", 3, dropout=0.3), sequence(4, WIDTH).detach()
     mean = torch.stack([module(x) for _ in range(20000)]).mean(0)
     torch.testing.assert_close(mean, module.eval()(x), rtol=0.05, atol=0.05)
 
