@@ -13,6 +13,7 @@ own parser.
 - ``cell``: one run of a cell, which any executor can call; ``local``: all of them on this machine
 - ``child``, ``training_log``: a command of a run, and what it prints; ``cell_files``,
   ``environment``, ``result``: what a run leaves in its folder
+- ``systems``, ``significance``: hypotheses and their reference, and whether systems differ
 - ``cost_rows``, ``describe``: models as rows of numbers and words; ``tables``: rows as a
   table, CSV or JSON
 """

@@ -51,6 +51,7 @@ def result(run: Run, averaged: bool, checkpoints: list[str]) -> dict[str, Any]:
         "seed": run.seed,
         "arch": run.arch,
         "flags": run.flags,
+        "data_bin": str(run.data_bin.resolve()),
         "train": run.train,
         "evaluate": run.evaluate if averaged else run.evaluate_one,
         "averaged": averaged,

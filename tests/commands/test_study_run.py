@@ -124,6 +124,16 @@ def test_a_second_start_does_nothing(finished: Any, grid: Path, data_bin: Path) 
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+def test_finished_runs_can_be_compared(finished: Any, data_bin: Path) -> None:
+    runs = [cell(finished[0], terms) for terms in TERMS]
+    printed = run_command(*study("compare", *runs, "--samples", 20, "--format", "json")).stdout
+    rows = [json.loads(line) for line in printed.splitlines()]
+    assert [round(row["bleu"], 2) for row in rows] == [
+        result(run)["scores"]["bleu"] for run in runs
+    ]
+    assert rows[1]["reference"] == str(data_bin.parent / "raw" / "test.de")
+
+
 def test_other_flags_are_refused_before_anything_runs(
     finished: Any, data_bin: Path, tmp_path: Path
 ) -> None:
@@ -145,16 +155,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
     one = write_grid(tmp_path / "own.yaml", {"self_attn_terms": ["0010"]})
     words = study("run", *arguments(one, data_bin, tmp_path / "runs", "--average", 3))
     folder = cell(tmp_path / "runs", "0010")
-    running = subprocess.Popen(
-        words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    while not (folder / "checkpoint_1_10.pt").exists() and running.poll() is None:
-        time.sleep(0.001)
-    os.killpg(running.pid, signal.SIGINT)  # as Ctrl-C does
-    out, errors = running.communicate()
-    assert (running.returncode, out) == (130, "")
-    assert errors.splitlines()[-1] == "interrupted"
+    interrupt(words, folder, "checkpoint_1_10.pt")
     assert "done training" not in (folder / "train.log").read_text()
     assert not {"result.json", "failure.txt"} & {path.name for path in folder.iterdir()}
 
@@ -164,6 +165,33 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
     assert same(result(folder)) == same(result(undisturbed))
     models = [load_checkpoint(at / "checkpoint_last.pt")["model"] for at in (folder, undisturbed)]
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[1])
+
+
+def test_an_interrupted_evaluation_is_done_again(finished: Any, grid: Path, data_bin: Path) -> None:
+    out, _ = finished
+    words = study("run", *arguments(grid, data_bin, out, "--average", 3))
+    folder = cell(out, "0010")
+    before, log = result(folder), (folder / "train.log").read_text()
+    (folder / "result.json").unlink()
+    interrupt(words, folder, ".evaluation-*")
+    assert not (folder / "result.json").exists() and not list(folder.glob(".evaluation-*"))
+    assert [row[2] for row in table(run_command(*words).stdout)[1:]] == ["done", "kept"]
+    assert result(folder) == before
+    assert (folder / "train.log").read_text() == log
+
+
+def interrupt(words: list[str], folder: Path, moment: str) -> None:
+    """Start the command, and interrupt it when there is a file of that pattern in the folder."""
+    running = subprocess.Popen(
+        words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not list(folder.glob(moment)) and running.poll() is None:
+        time.sleep(0.001)
+    os.killpg(running.pid, signal.SIGINT)  # as Ctrl-C does
+    out, errors = running.communicate()
+    assert (running.returncode, out) == (130, "")
+    assert errors.splitlines()[-1] == "interrupted"
 
 
 def same(found: dict[str, Any]) -> dict[str, Any]:
