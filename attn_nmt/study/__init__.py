@@ -12,7 +12,8 @@ own parser.
   ``plan_options``
 - ``cell``: one run of a cell, which any executor can call; ``local``: all of them on this machine
 - ``child``, ``training_log``: a command of a run, and what it prints; ``cell_files``,
-  ``environment``, ``result``: what a run leaves in its folder
+  ``environment``, ``result``: what a run leaves in its folder; ``same_settings``: what keeps
+  another one out of it
 - ``systems``, ``significance``: hypotheses and their reference, and whether systems differ
 - ``cost_rows``, ``describe``: models as rows of numbers and words; ``tables``: rows as a
   table, CSV or JSON

@@ -19,6 +19,7 @@ from attn_nmt.study.child import Stopped, run_child
 from attn_nmt.study.environment import environment
 from attn_nmt.study.plan import Run
 from attn_nmt.study.result import resolved_config, result, scored_checkpoints, updates_of
+from attn_nmt.study.same_settings import require_same_commands, require_same_data
 from attn_nmt.study.training_log import last_lines, says_done
 from attn_nmt.training.restart import LAST
 
@@ -54,7 +55,7 @@ def run_cell(run: Run, gpu: str | None = None, stop: Event | None = None) -> Out
     try:
         run.save_dir.mkdir(parents=True, exist_ok=True)
         with files.only_one(run.save_dir):
-            files.require_same_commands(run)
+            require_same_commands(run)
             return _keep_or_run(run, {} if gpu is None else _only(gpu), stop)
     except (UsageError, OSError) as error:
         # The folder is somebody else's, or cannot be written: nothing is left in it.
@@ -76,6 +77,7 @@ def _keep_or_run(run: Run, variables: dict[str, str], stop: Event | None) -> Out
 
 def _run(run: Run, variables: dict[str, str], stop: Event | None) -> dict[str, Any]:
     folder = run.save_dir
+    require_same_data(run)
     files.write(folder / files.COMMAND, files.commands(run))
     files.write_json(folder / files.ENVIRONMENT, environment(run.data_bin, variables))
     if not is_trained(folder):
@@ -123,4 +125,5 @@ def _failed(folder: Path, error: Exception) -> Outcome:
     foreseen = isinstance(error, StepFailed | UsageError | OSError)
     text = str(error) if foreseen else "".join(traceback.format_exception(error))
     files.write(folder / files.FAILURE, text.rstrip() + "\n")
-    return Outcome("failed", problem=(str(error) or repr(error)).splitlines()[0])
+    # A traceback has the error last, a failed command the end of its log.
+    return Outcome("failed", problem=text.strip().splitlines()[0 if foreseen else -1])

@@ -31,26 +31,6 @@ def commands(run: Run) -> str:
     return f"#!/usr/bin/env bash\n{shlex.join(run.train)}\n{shlex.join(run.evaluate)}\n"
 
 
-def require_same_commands(run: Run) -> None:
-    """Refuse a folder in which something else was trained.
-
-    Raises:
-        UsageError: with the first words that differ.
-    """
-    path = run.save_dir / COMMAND
-    if path.is_file():
-        found = path.read_text(encoding="utf-8")
-        if found != commands(run):
-            raise UsageError(
-                f"{run.save_dir} must be gone on with by the command that started it, "
-                f"but {_difference(found, commands(run))}."
-            )
-    elif any(run.save_dir.glob("*.pt")):
-        raise UsageError(
-            f"{run.save_dir} must be new or have a {COMMAND}, but holds checkpoints without one."
-        )
-
-
 def read_result(folder: Path) -> dict[str, Any] | None:
     """Return the result of a finished run, or None.
 
@@ -94,13 +74,3 @@ def only_one(folder: Path) -> Iterator[None]:
                 f"{folder} must be used by one process at a time, but another one works there."
             ) from None
         yield
-
-
-def _difference(found: str, wanted: str) -> str:
-    """Say what only one of the commands has."""
-    before, now = shlex.split(found, comments=True), shlex.split(wanted, comments=True)
-    gone = [word for word in before if word not in now]
-    new = [word for word in now if word not in before]
-    if not gone and not new:
-        return "its order of flags is another"
-    return f"that had {shlex.join(gone) or 'nothing'} where this has {shlex.join(new) or 'nothing'}"

@@ -18,9 +18,9 @@ def add_parser(commands: Any) -> None:
     parser: ArgumentParser = commands.add_parser(
         "plan",
         help="the commands that train and score a grid, without running them",
-        description="Print a shell script that trains every cell of a grid with every seed, by "
-        "the recipe of train.sh, and scores it. Flags that are not known here go to train.sh as "
-        "they are.",
+        description="Print a shell script, to be run in this environment, that trains every cell "
+        "of a grid with every seed, by the recipe of train.sh, and scores it. Flags that are not "
+        "known here go to train.sh as they are.",
         allow_abbrev=False,
     )
     parser.add_argument("--length", metavar="N", type=positive("--length"), default=50,

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.data_card import DataCard
 from attn_nmt.study.cell import Outcome
-from attn_nmt.study.cell_files import FAILURE, require_same_commands
+from attn_nmt.study.cell_files import FAILURE
 from attn_nmt.study.local import run_locally, visible_gpus
 from attn_nmt.study.plan import Run
 from attn_nmt.study.plan_options import add_plan_options, planned
+from attn_nmt.study.same_settings import require_same_commands, require_same_data
 from attn_nmt.study.tables import render
 
 COLUMNS = {"cell": "", "seed": "d", "state": "", "bleu": ".2f", "scored": ""}
@@ -38,14 +38,14 @@ def run_grid(options: Namespace) -> None:
 
     Raises:
         UsageError: before anything runs, if an option breaks its rule or a folder is of another
-            command; afterwards, if a run failed.
+            command or of other data; afterwards, if a run failed.
     """
     runs = planned(options)
     if not options.data_bin.is_dir():
         raise UsageError(f"--data-bin must be a folder, but {options.data_bin} is none.")
-    DataCard.read(options.data_bin.resolve().parent)
     for run in runs:
         require_same_commands(run)
+        require_same_data(run)
     outcomes = run_locally(runs, visible_gpus(runs))
     rows = [row(*pair) for pair in zip(runs, outcomes, strict=True)]
     print(render(rows, "table", COLUMNS), end="")

@@ -173,14 +173,16 @@ def test_an_interrupted_evaluation_is_done_again(finished: Any, grid: Path, data
     folder = cell(out, "0010")
     before, log = result(folder), (folder / "train.log").read_text()
     (folder / "result.json").unlink()
-    interrupt(words, folder, ".evaluation-*")
+    interrupt(words, folder, ".evaluation-*", signal.SIGTERM)
     assert not (folder / "result.json").exists() and not list(folder.glob(".evaluation-*"))
     assert [row[2] for row in table(run_command(*words).stdout)[1:]] == ["done", "kept"]
     assert result(folder) == before
     assert (folder / "train.log").read_text() == log
 
 
-def interrupt(words: list[str], folder: Path, moment: str) -> None:
+def interrupt(
+    words: list[str], folder: Path, moment: str, sent: signal.Signals = signal.SIGINT
+) -> None:
     """Start the command, and interrupt it when there is a file of that pattern in the folder."""
     running = subprocess.Popen(
         words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
@@ -188,7 +190,7 @@ def interrupt(words: list[str], folder: Path, moment: str) -> None:
     )  # fmt: skip
     while not list(folder.glob(moment)) and running.poll() is None:
         time.sleep(0.001)
-    os.killpg(running.pid, signal.SIGINT)  # as Ctrl-C does
+    os.killpg(running.pid, sent)  # Ctrl-C sends SIGINT to the whole group
     out, errors = running.communicate()
     assert (running.returncode, out) == (130, "")
     assert errors.splitlines()[-1] == "interrupted"

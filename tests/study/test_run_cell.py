@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shlex
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.study import cell, cell_files
+from attn_nmt.data_card import DataCard
+from attn_nmt.study import cell, cell_files, same_settings
 from attn_nmt.study.cell import is_trained, run_cell
 from attn_nmt.study.plan import Run
 
@@ -79,9 +80,9 @@ def test_an_error_that_nobody_foresaw_is_kept_with_its_place(
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("by hand")
 
-    monkeypatch.setattr(cell, "environment", broken)
+    monkeypatch.setattr(cell, "require_same_data", broken)
     outcome = run_cell(planned_run)
-    assert (outcome.state, outcome.problem) == ("failed", "by hand")
+    assert (outcome.state, outcome.problem) == ("failed", "ZeroDivisionError: by hand")
     kept = (planned_run.save_dir / "failure.txt").read_text()
     assert "in broken" in kept and kept.endswith("ZeroDivisionError: by hand\n")
 
@@ -101,21 +102,34 @@ def test_another_command_is_refused_with_what_differs(planned_run: Run) -> None:
     folder = planned_run.save_dir
     folder.mkdir(parents=True)
     cell_files.write(folder / "command.sh", cell_files.commands(planned_run))
-    cell_files.require_same_commands(planned_run)
+    same_settings.require_same_commands(planned_run)
     other = replace(planned_run, train=[*planned_run.train, "--lr", "(1, 2)"])
     sentence = "command that started it, but that had nothing where this has --lr '\\(1, 2\\)'.$"
     with pytest.raises(UsageError, match=sentence):
-        cell_files.require_same_commands(other)
+        same_settings.require_same_commands(other)
     with pytest.raises(UsageError, match="but that had 5 where this has 3.$"):
-        cell_files.require_same_commands(replace(planned_run, average=3))
+        same_settings.require_same_commands(replace(planned_run, average=3))
     assert run_cell(other).state == "failed"
     assert not (folder / "failure.txt").exists()
+
+
+def test_other_data_in_the_same_place_are_refused(planned_run: Run) -> None:
+    corpus = planned_run.data_bin.parent
+    corpus.mkdir()
+    planned_run.save_dir.mkdir(parents=True)
+    card = DataCard("copy", "en", "de", "sentencepiece", {}, {}, {}, 1, {}, {"raw/test.de": "1"})
+    card.write(corpus)
+    cell_files.write_json(planned_run.save_dir / "environment.json", {"data_card": asdict(card)})
+    same_settings.require_same_data(planned_run)
+    replace(card, files={"raw/test.de": "1", "raw/test.en": "2"}).write(corpus)
+    with pytest.raises(UsageError, match="started on, but raw/test.en is another file now.$"):
+        same_settings.require_same_data(planned_run)
 
 
 def test_checkpoints_of_unknown_origin_are_refused(planned_run: Run) -> None:
     checkpoint(planned_run.save_dir, 1, 9)
     with pytest.raises(UsageError, match="must be new or have a command.sh, but holds checkpoints"):
-        cell_files.require_same_commands(planned_run)
+        same_settings.require_same_commands(planned_run)
 
 
 def test_the_commands_are_kept_as_shell(planned_run: Run) -> None:

@@ -1,0 +1,60 @@
+"""What keeps two settings from being mixed in the folder of one run."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from attn_nmt.command_line import UsageError
+from attn_nmt.data_card import DataCard
+from attn_nmt.study.cell_files import COMMAND, ENVIRONMENT, commands
+from attn_nmt.study.plan import Run
+
+
+def require_same_commands(run: Run) -> None:
+    """Refuse a folder in which something else was trained.
+
+    Raises:
+        UsageError: with the first words that differ.
+    """
+    path = run.save_dir / COMMAND
+    if path.is_file():
+        found = path.read_text(encoding="utf-8")
+        if found != commands(run):
+            raise UsageError(
+                f"{run.save_dir} must be gone on with by the command that started it, "
+                f"but {_difference(found, commands(run))}."
+            )
+    elif any(run.save_dir.glob("*.pt")):
+        raise UsageError(
+            f"{run.save_dir} must be new or have a {COMMAND}, but holds checkpoints without one."
+        )
+
+
+def require_same_data(run: Run) -> None:
+    """Refuse a folder whose data were others than those that now lie in the same place.
+
+    Raises:
+        UsageError: with the first file that differs; or if there is no data card.
+    """
+    now = DataCard.read(run.data_bin.resolve().parent).files
+    path = run.save_dir / ENVIRONMENT
+    if not path.is_file():
+        return
+    before = json.loads(path.read_text(encoding="utf-8"))["data_card"]["files"]
+    for name in sorted({*before, *now}):
+        if before.get(name) != now.get(name):
+            raise UsageError(
+                f"{run.save_dir} must be gone on with on the data that it was started on, "
+                f"but {name} is another file now."
+            )
+
+
+def _difference(found: str, wanted: str) -> str:
+    """Say what only one of the commands has."""
+    before, now = shlex.split(found, comments=True), shlex.split(wanted, comments=True)
+    gone = [word for word in before if word not in now]
+    new = [word for word in now if word not in before]
+    if not gone and not new:
+        return "its order of flags is another"
+    return f"that had {shlex.join(gone) or 'nothing'} where this has {shlex.join(new) or 'nothing'}"
