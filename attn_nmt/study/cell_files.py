@@ -42,6 +42,8 @@ def read_result(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("evaluation", "data_bin"):
+            result[name]
         result["scores"]["bleu"]
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} must be a result of a run, but is not one: {error!r}.") from error

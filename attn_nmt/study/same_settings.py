@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
+from difflib import SequenceMatcher
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
@@ -15,7 +15,7 @@ def require_same_commands(run: Run) -> None:
     """Refuse a folder in which something else was trained.
 
     Raises:
-        UsageError: with the first words that differ.
+        UsageError: with the words that differ.
     """
     path = run.save_dir / COMMAND
     if path.is_file():
@@ -51,10 +51,12 @@ def require_same_data(run: Run) -> None:
 
 
 def _difference(found: str, wanted: str) -> str:
-    """Say what only one of the commands has."""
-    before, now = shlex.split(found, comments=True), shlex.split(wanted, comments=True)
-    gone = [word for word in before if word not in now]
-    new = [word for word in now if word not in before]
-    if not gone and not new:
-        return "its order of flags is another"
-    return f"that had {shlex.join(gone) or 'nothing'} where this has {shlex.join(new) or 'nothing'}"
+    """Say in which words the commands differ, in the order in which they stand."""
+    before, now = found.split(), wanted.split()
+    gone: list[str] = []
+    new: list[str] = []
+    for kind, start, end, new_start, new_end in SequenceMatcher(None, before, now).get_opcodes():
+        if kind != "equal":
+            gone += before[start:end]
+            new += now[new_start:new_end]
+    return f"that had {' '.join(gone) or 'nothing'} where this has {' '.join(new) or 'nothing'}"

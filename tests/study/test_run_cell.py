@@ -59,7 +59,7 @@ def test_without_a_whole_checkpoint_nothing_is_trained(tmp_path: Path) -> None:
 
 def test_a_finished_run_is_kept_as_it_is(planned_run: Run) -> None:
     planned_run.save_dir.mkdir(parents=True)
-    found = {"scores": {"bleu": 12.5}}
+    found = {"scores": {"bleu": 12.5}, "evaluation": "evaluation-test", "data_bin": "data-bin"}
     (planned_run.save_dir / "result.json").write_text(json.dumps(found))
     outcome = run_cell(planned_run)
     assert (outcome.state, outcome.result, outcome.problem) == ("kept", found, None)
@@ -109,6 +109,9 @@ def test_another_command_is_refused_with_what_differs(planned_run: Run) -> None:
         same_settings.require_same_commands(other)
     with pytest.raises(UsageError, match="but that had 5 where this has 3.$"):
         same_settings.require_same_commands(replace(planned_run, average=3))
+    one_value = replace(planned_run, train=[*planned_run.train[:-3], "9", *planned_run.train[-2:]])
+    with pytest.raises(UsageError, match="but that had 100 where this has 9.$"):
+        same_settings.require_same_commands(one_value)
     assert run_cell(other).state == "failed"
     assert not (folder / "failure.txt").exists()
 
@@ -137,7 +140,7 @@ def test_the_commands_are_kept_as_shell(planned_run: Run) -> None:
     assert [shlex.split(line) for line in lines] == [planned_run.train, planned_run.evaluate]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"scores": {}}', '{"scores"'])
+@pytest.mark.parametrize("content", ["", "[]", '{"scores"', '{"scores": {"bleu": 1}}'])
 def test_a_result_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "result.json").write_text(content)
     with pytest.raises(UsageError, match="must be a result of a run, but is not one"):
