@@ -25,9 +25,11 @@ def report() -> None:
     """
     print(f"python         {platform.python_version()}, {platform.platform()}")
     for name in _PACKAGES:
-        print(f"{name:14} {_version(name) or 'not installed'}")
-    print(f"device         {_device()}")
-    found = conflicts({name: _version(name) for name in _PACKAGES}, platform.python_version())
+        print(f"{name:14} {package_version(name) or 'not installed'}")
+    print(f"device         {device()}")
+    found = conflicts(
+        {name: package_version(name) for name in _PACKAGES}, platform.python_version()
+    )
     for conflict in found:
         print(f"conflict       {conflict}")
     if found:
@@ -60,14 +62,16 @@ def _numbers(text: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def _version(name: str) -> str | None:
+def package_version(name: str) -> str | None:
+    """Return the version of what is installed under that name, or None."""
     try:
         return version(name)
     except PackageNotFoundError:
         return None
 
 
-def _device() -> str:
+def device() -> str:
+    """Say what PyTorch computes on."""
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         return f"CUDA {torch.version.cuda}: {', '.join(names)}"

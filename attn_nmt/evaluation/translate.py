@@ -42,13 +42,20 @@ def average_last(folder: Path, n: int) -> Path:
     Raises:
         UsageError: if there are fewer, or they are not of one model.
     """
-    if any(folder.glob("checkpoint_*_*.pt")):
-        chosen = last_by_update(folder, n, "--average")
-    else:
-        chosen = last_by_epoch(folder, n, "--average")
     output = folder / f"average{n}.pt"
-    average(chosen, output)
+    average(choose_last(folder, n), output)
     return output
+
+
+def choose_last(folder: Path, n: int) -> list[Path]:
+    """Return the checkpoints whose mean ``average_last`` writes, the newest last.
+
+    Raises:
+        UsageError: if there are fewer.
+    """
+    if any(folder.glob("checkpoint_*_*.pt")):
+        return last_by_update(folder, n, "--average")
+    return last_by_epoch(folder, n, "--average")
 
 
 def generate(

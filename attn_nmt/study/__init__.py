@@ -8,7 +8,13 @@ own parser.
 - ``formulas``, ``parameters``: what one mechanism costs, from plain numbers
 - ``costs``: the sum over a model; ``actual``: what its modules really compute
 - ``paper``: the printed numbers beside which ours are set
-- ``model_flags``: the models' flags on these commands; ``plan``: a grid as trainings
+- ``model_flags``: the models' flags on these commands; ``plan``: a grid as trainings, from
+  ``plan_options``
+- ``cell``: one run of a cell, which any executor can call; ``local``: all of them on this machine
+- ``child``, ``training_log``: a command of a run, and what it prints; ``cell_files``,
+  ``environment``, ``result``: what a run leaves in its folder; ``same_settings``: what keeps
+  another one out of it
+- ``systems``, ``significance``: hypotheses and their reference, and whether systems differ
 - ``cost_rows``, ``describe``: models as rows of numbers and words; ``tables``: rows as a
   table, CSV or JSON
 """

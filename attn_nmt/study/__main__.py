@@ -5,9 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 from attn_nmt.command_line import UsageError, run
-from attn_nmt.study import costs_command, plan_command
+from attn_nmt.study import compare_command, costs_command, plan_command, run_command
 
-COMMANDS = (costs_command.add_parser, plan_command.add_parser)
+COMMANDS = tuple(
+    module.add_parser for module in (costs_command, plan_command, run_command, compare_command)
+)
 """Each adds its parser to the subparsers it is given, with the defaults
 
 - ``run``, which is called with the options;

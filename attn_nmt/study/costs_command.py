@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
 from typing import Any
 
 from attn_nmt.command_line import UsageError, positive
@@ -13,7 +12,7 @@ from attn_nmt.study import paper
 from attn_nmt.study.cost_rows import PAPER_SIZE, Model, add_percents, layer_rows, model_row
 from attn_nmt.study.grids import GRIDS, grid
 from attn_nmt.study.model_flags import add_model_flags, given_flags, on_top
-from attn_nmt.study.settings import arch_of_size, read_config, require_known
+from attn_nmt.study.settings import arch_of_size, one_of, read_config
 from attn_nmt.study.tables import FORMATS, render
 
 CONVENTION = """\
@@ -49,7 +48,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--length", metavar="N", type=positive("--length"), default=50,
                         help="tokens of each side; 50")  # fmt: skip
-    parser.add_argument("--format", type=_one_of("--format", FORMATS), default="table",
+    parser.add_argument("--format", type=one_of("--format", FORMATS), default="table",
                         help=f"{', '.join(FORMATS)}; json is one object a line")  # fmt: skip
     parser.add_argument("--arch", metavar="NAME", nargs="+", help="as of fairseq-train")
     parser.add_argument("--grid", metavar="GRID", help=f"{', '.join(GRIDS)}, or a YAML file")
@@ -94,13 +93,3 @@ def _models(options: Namespace) -> list[Model]:
         if value is not None:
             raise UsageError(f"{flag} must be left out beside --arch, but is {value!r}.")
     return [Model(arch, arch, read_config(arch, flags)) for arch in options.arch]
-
-
-def _one_of(flag: str, choices: tuple[str, ...]) -> Callable[[str], str]:
-    """Return what reads the value of ``flag`` for ``type=``, and raises UsageError."""
-
-    def read(text: str) -> str:
-        require_known(flag, text, choices)
-        return text
-
-    return read

@@ -7,13 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import attn_nmt
 from attn_nmt.command_line import UsageError
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.study.model_flags import on_top
 from attn_nmt.study.settings import Cell, arch_of_size, as_command_line, read_config
 
-SET_HERE = ("--arch", "-a", "--seed", "--save-dir", "--user-dir")
+SET_HERE = (
+    "--arch",
+    "-a",
+    "--seed",
+    "--save-dir",
+    "--user-dir",
+    "--nodes",
+    "--node-rank",
+    "--master",
+)
 AVERAGED = 5
 """Checkpoints whose mean is scored, as Vaswani et al. (2017) do for their base model."""
 
@@ -23,11 +31,26 @@ class Run:
     """One training of one cell, and its evaluation."""
 
     cell: Cell
+    arch: str
+    flags: dict[str, Any]
+    """Of the cell, and those given on top."""
     config: AttnTransformerConfig
     seed: int
+    data_bin: Path
     save_dir: Path
+    average: int
+    """How many of the last checkpoints make the model that is scored."""
     train: list[str]
-    evaluate: list[str]
+
+    @property
+    def evaluate(self) -> list[str]:
+        """The command that scores the mean."""
+        return [*self.evaluate_one, "--average", str(self.average)]
+
+    @property
+    def evaluate_one(self) -> list[str]:
+        """The command that scores the best checkpoint instead, where too few were kept."""
+        return ["python", "-m", "attn_nmt.evaluation", str(self.save_dir), str(self.data_bin)]
 
 
 def plan(
@@ -39,6 +62,7 @@ def plan(
     out: Path,
     model_flags: dict[str, Any],
     train_flags: Sequence[str] = (),
+    average: int = AVERAGED,
 ) -> list[Run]:
     """Return a run for every cell and seed, cell by cell, in ``out/CELL/seedN``.
 
@@ -49,7 +73,8 @@ def plan(
         data_bin: what fairseq-train reads.
         out: the folder of the grid.
         model_flags: fields of the models on top of every cell.
-        train_flags: flags of fairseq-train, passed on as they are.
+        train_flags: of train.sh or fairseq-train, passed on as they are.
+        average: how many checkpoints make the model that is scored.
 
     Raises:
         UsageError: if a flag breaks its rule, or would undo what the plan sets.
@@ -58,28 +83,18 @@ def plan(
     arch = arch_of_size(size)
     models = [(cell, on_top(cell, model_flags)) for cell in cells]
     return [
-        _run(cell, arch, flags, seed, data_bin, out / cell.name / f"seed{seed}", train_flags)
+        Run(cell, arch, flags, read_config(arch, flags), seed, data_bin, folder, average,
+            _train(arch, data_bin, folder, [*as_command_line(flags), *train_flags], seed))
         for cell, flags in models
         for seed in seeds
-    ]
+        for folder in [out / cell.name / f"seed{seed}"]
+    ]  # fmt: skip
 
 
-def _run(
-    cell: Cell,
-    arch: str,
-    flags: dict[str, Any],
-    seed: int,
-    data_bin: Path,
-    save_dir: Path,
-    train_flags: Sequence[str],
-) -> Run:
-    config = read_config(arch, flags)
-    model = ["--user-dir", str(Path(attn_nmt.__file__).parent), "--arch", arch]
-    train = ["fairseq-train", str(data_bin), *model, *as_command_line(flags), *train_flags]
-    train += ["--seed", str(seed), "--save-dir", str(save_dir)]
-    evaluate = ["bash", "scripts/evaluate.sh", str(save_dir), str(data_bin)]
-    evaluate += ["--average", str(AVERAGED)]
-    return Run(cell, config, seed, save_dir, train, evaluate)
+def _train(arch: str, data_bin: Path, folder: Path, flags: list[str], seed: int) -> list[str]:
+    """Return the command: the recipe of ``train.sh``, which flags override."""
+    command = ["python", "-m", "attn_nmt.training", arch, str(data_bin), str(folder)]
+    return [*command, *flags, "--seed", str(seed)]
 
 
 def _require_fit(seeds: Sequence[int], train_flags: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
@@ -64,6 +64,16 @@ def require_known(flag: str, value: str, known: Iterable[str]) -> None:
     near = get_close_matches(value, choices, n=1, cutoff=0.0)
     listed = f"one of {', '.join(choices)}" if len(choices) < 10 else "a known name"
     raise UsageError(f"{flag} must be {listed}, but is {value!r}; the nearest is {near[0]!r}.")
+
+
+def one_of(flag: str, choices: tuple[str, ...]) -> Callable[[str], str]:
+    """Return what reads the value of ``flag`` for ``type=``, and raises UsageError."""
+
+    def read(text: str) -> str:
+        require_known(flag, text, choices)
+        return text
+
+    return read
 
 
 def as_command_line(flags: dict[str, Any]) -> list[str]:

@@ -41,7 +41,7 @@ def run_together(commands: Sequence[Command]) -> None:
         UsageError: if one leaves with anything but 0.
     """
     processes: list[subprocess.Popen[bytes]] = []
-    follow = _die_with(os.getpid())
+    follow = die_with(os.getpid())
     try:
         for command in commands:
             environment = {**os.environ, **command.environment}
@@ -78,7 +78,7 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def _die_with(parent: int) -> Callable[[], None] | None:
+def die_with(parent: int) -> Callable[[], None] | None:
     """Return what makes a new process die with this one, even if this one is killed.
 
     Left over, it would go on writing checkpoints beside the next start of the same command.

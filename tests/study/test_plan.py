@@ -16,6 +16,9 @@ from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.study.__main__ import main
 from attn_nmt.study.grids import GRIDS, grid
 from attn_nmt.study.plan import plan
+from attn_nmt.training import options as training_options
+from attn_nmt.training import plan as training_plan
+from attn_nmt.training.devices import Gpus, Nodes
 
 
 def planned(name: str, **changes: Any) -> Any:
@@ -28,17 +31,25 @@ def planned(name: str, **changes: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_fairseq_reads_each_command_as_the_model_of_its_cell(name: str) -> None:
-    runs = planned(name, seeds=[7])
+def test_fairseq_reads_each_command_as_the_model_of_its_cell(name: str, tmp_path: Path) -> None:
+    for lang in ("de", "en"):
+        (tmp_path / f"dict.{lang}.txt").write_text("word 1\n")
+    runs = planned(name, seeds=[7], data_bin=tmp_path)
     assert [run.cell for run in runs] == GRIDS[name]
     for run in runs:
-        parser = options.get_training_parser()
-        args = options.parse_args_and_arch(parser, input_args=run.train[1:])
+        assert run.train[:3] == ["python", "-m", "attn_nmt.training"]
+        no_gpu, one_node = Gpus(0, bf16=False), Nodes(1, 0, "127.0.0.1", 1)
+        (command,) = training_plan.plan(training_options.read(run.train[3:]), no_gpu, one_node)
+        args = fairseq_reads(list(command.argv[3:]))
         assert AttnTransformerConfig.from_mapping(args) == run.config
         assert (args.seed, args.lr, args.save_dir) == (7, [0.5], str(run.save_dir))
         assert args.user_dir == str(Path(attn_nmt.__file__).parent)
-        assert args.data == "data bin"
+        assert args.data == str(tmp_path)
         assert (run.config.dropout, run.config.share_all_embeddings) == (0.3, True)
+
+
+def fairseq_reads(flags: list[str]) -> Any:
+    return options.parse_args_and_arch(options.get_training_parser(), input_args=flags)
 
 
 def test_every_run_has_a_folder_of_its_own() -> None:
@@ -48,9 +59,9 @@ def test_every_run_has_a_folder_of_its_own() -> None:
         "runs/table2/none/seed1", "runs/table2/none/seed2", "runs/table2/1111-deformable/seed1",
     ]  # fmt: skip
     assert len(set(folders)) == 36
-    assert runs[2].evaluate == [
-        "bash", "scripts/evaluate.sh", folders[2], "data bin", "--average", "5",
-    ]  # fmt: skip
+    evaluation = ["python", "-m", "attn_nmt.evaluation", folders[2], "data bin"]
+    assert runs[2].evaluate == [*evaluation, "--average", "5"]
+    assert runs[2].evaluate_one == evaluation
 
 
 @pytest.mark.parametrize(
@@ -59,6 +70,7 @@ def test_every_run_has_a_folder_of_its_own() -> None:
         ({"seeds": [1, 2, 1]}, "^--seeds must have no number twice, but are 1 2 1.$"),
         ({"train_flags": ["--save-dir", "x"]}, "^--save-dir must be left out, .*, but is given.$"),
         ({"train_flags": ["--seed=3"]}, "^--seed=3 must be left out, .*, but is given.$"),
+        ({"train_flags": ["--nodes", "2"]}, "^--nodes must be left out, .*, but is given.$"),
         ({"model_flags": {"self_attn_terms": "1111"}},
          "^--self-attn-terms must be left out where the grid sets it, but is '1111'.$"),
         ({"model_flags": {"dropout": 2.0}}, "^--dropout must lie between 0 and 1, but is 2.0 .*$"),
@@ -84,12 +96,12 @@ def test_the_command_prints_a_script_with_costs_and_runs_nothing(
     assert comments[1] == ("# self_attn_terms=1111: 2.738 G multiply-adds, 48,857,088 parameters")
     commands = [shlex.split(line, comments=True) for line in lines]
     commands = [words for words in commands if words]
-    assert [words[0] for words in commands] == ["fairseq-train", "bash"] * 4
+    assert [words[0] for words in commands] == ["python"] * 8
+    assert [words[2] for words in commands] == ["attn_nmt.training", "attn_nmt.evaluation"] * 4
     folder = f"{tmp_path}/runs/own/self_attn_terms=0010/seed4"
-    assert commands[2][-8:] == [
-        "--lr", "0.1", "--adam-betas", "(0.9, 0.98)", "--seed", "4", "--save-dir", folder,
-    ]  # fmt: skip
-    assert commands[3][2] == folder
+    assert commands[2][3:6] == ["attn_transformer_wmt_en_de", "bin", folder]
+    assert commands[2][-6:] == ["--lr", "0.1", "--adam-betas", "(0.9, 0.98)", "--seed", "4"]
+    assert commands[3][3:] == [folder, "bin", "--average", "5"]
     assert list(tmp_path.iterdir()) == [own]
 
 

@@ -1,0 +1,49 @@
+"""What the log of a training tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attn_nmt.study.training_log import last_lines, says_done, tokens_per_second, updates
+
+SIMPLE = """\
+2026 | INFO | train_inner | epoch 001:  5 / 9 loss=8.9, wps=100.5, ups=2, num_updates=5, lr=0.1
+2026 | INFO | train_inner | epoch 001:  9 / 9 loss=8.6, wps=300, ups=2, num_updates=9, lr=0.1
+2026 | INFO | train | epoch 001 | loss 8.1 | wps 9999 | ups 7.3 | num_updates 9 | lr 0.1
+"""
+JSON = """\
+2026 | INFO | train_inner | {"epoch": 1, "loss": "8.9", "wps": "120", "num_updates": "500"}
+2026 | INFO | train_inner | {"epoch": 1, "loss": "8.9", "wps": "80.5", "num_updates": "600"}
+2026 | INFO | train_inner | {"epoch": 1, "loss": "8.9", "wps": "90", "num_updates": "700"}
+"""
+
+
+def test_the_median_speed_is_that_of_train_inner(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(SIMPLE)
+    assert tokens_per_second(log) == (100.5 + 300) / 2
+    log.write_text(JSON)
+    assert tokens_per_second(log) == 90
+
+
+def test_the_last_updates_are_found_at_the_end_of_a_long_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    for text, count in ((SIMPLE, 9), (JSON, 700)):
+        log.write_text(text.replace("num_updates", "other") * 1000 + text)
+        assert updates(log) == count
+
+
+def test_done_is_the_last_training_only(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(SIMPLE)
+    assert not says_done(log)
+    log.write_text(SIMPLE + "2026 | INFO | fairseq_cli.train | done training in 3.0 seconds\n")
+    assert says_done(log)
+
+
+def test_a_log_that_is_not_there_tells_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert (updates(log), tokens_per_second(log), says_done(log)) == (0, None, False)
+    log.write_text("one\ntwo\nthree")
+    assert (updates(log), tokens_per_second(log)) == (0, None)
+    assert last_lines(log, 2) == "two\nthree"
