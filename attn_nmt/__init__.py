@@ -12,7 +12,7 @@ The map, from mathematics to command line:
 - ``data_card``: what a prepared corpus was made of
 - ``moses``, ``segmenter``: text to tokens and subwords, and back
 - ``hub``: a trained model from Python
-- ``study``: ``python -m attn_nmt.study``: costs of the paper's models, plans of its grids
+- ``study``: ``python -m attn_nmt.study``: the paper's models and grids, their costs and runs
 - ``training``: the recipe of the paper on the devices that are there
 - ``averaging``: one checkpoint out of several
 - ``evaluation``: translating with a checkpoint, and the labelled scores
