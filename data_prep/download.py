@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
 import urllib.error
@@ -61,8 +62,10 @@ def _download(url: str, path: Path) -> Path:
 
 
 def _is_ours(error: Exception) -> bool:
-    """True for a full disk and the like, which another attempt would not mend."""
-    return isinstance(error, OSError) and error.filename is not None and not hasattr(error, "code")
+    """True for a full disk, or a folder that may not be written: no server can mend that."""
+    if not isinstance(error, OSError) or isinstance(error, urllib.error.HTTPError):
+        return False
+    return error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _is_final(error: Exception) -> bool:

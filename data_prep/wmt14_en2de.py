@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from attn_nmt.command_line import run
+from attn_nmt.segmenter import CODES, MODEL
 from data_prep import options, segment
+from data_prep.options import SUBWORD_TOOLS
 from data_prep.pipeline import Made, binarise, count_lines, produce
 from data_prep.segment import SPLITS
 from data_prep.steps import FILE_NAME, Steps
@@ -18,6 +20,10 @@ from data_prep.wmt14 import clean, read
 from data_prep.wmt14.archives import Archive, chosen
 
 COUNTS = "counts.json"
+_MADE_WITH = {
+    "subword-nmt": ("tokens", CODES),
+    "sentencepiece": ("normalized", MODEL, "sentencepiece.vocab"),
+}
 
 
 def build(stage: Path, flags: Namespace) -> Made:
@@ -27,8 +33,8 @@ def build(stage: Path, flags: Namespace) -> Made:
         UsageError: if an archive, a count or the text breaks a rule.
     """
     archives = chosen(news_commentary=flags.news_commentary, valid=flags.valid)
-    form = "tokens" if flags.subword == "subword-nmt" else "normalized"
-    steps, text = Steps(stage, total=6), stage / "text"
+    form = _MADE_WITH[flags.subword][0]
+    steps, text = Steps(stage, total=5), stage / "text"
     (stage / "archives").mkdir(exist_ok=True)
     if flags.mirror is None:
         size = sum(archive.megabytes for archive in archives)
@@ -60,7 +66,7 @@ def build(stage: Path, flags: Namespace) -> Made:
         normalized_punctuation=True,
         subset=json.loads((stage / "subset.json").read_text(encoding="utf-8")),
     )
-    _tidy(stage)
+    _tidy(stage, flags.subword)
     return made
 
 
@@ -69,13 +75,13 @@ def segment_in_steps(steps: Steps, stage: Path, form: str, flags: Namespace) -> 
     size, settings = flags.bpe_merges, [flags.subword, flags.bpe_merges, flags.sentencepiece_type]
     if flags.subword == "subword-nmt":
         learn = partial(segment.learn_bpe_codes, stage, merges=size)
-        apply, model = segment.apply_bpe, "bpe.codes"
+        apply, model = segment.apply_bpe, CODES
     else:
         learn = partial(
             segment.learn_sentencepiece,
             stage, form, vocabulary=size, model_type=flags.sentencepiece_type,
         )  # fmt: skip
-        apply, model = partial(segment.apply_sentencepiece, form=form), "sentencepiece.model"
+        apply, model = partial(segment.apply_sentencepiece, form=form), MODEL
     steps.run(f"learn subwords with {flags.subword}", learn, makes=[model], settings=settings)
     steps.run(
         "apply subwords",
@@ -115,9 +121,13 @@ def _clean(archives: list[Archive], text: Path, stage: Path, form: str, flags: N
     (stage / COUNTS).write_text(json.dumps(dropped), encoding="utf-8")
 
 
-def _tidy(stage: Path) -> None:
+def _tidy(stage: Path, subword: str) -> None:
     """Leave what a user reads; archives that were downloaded stay, for other options."""
-    shutil.rmtree(stage / "text")
+    # An interrupted run may have been on its way with the other tool.
+    others = set(SUBWORD_TOOLS) - {subword}
+    for name in ("text", *(name for other in others for name in _MADE_WITH[other])):
+        path = stage / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for name in (FILE_NAME, COUNTS, "subset.json"):
         (stage / name).unlink()
     if not any((stage / "archives").iterdir()):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -82,6 +84,22 @@ def test_what_the_server_does_wrong_is_one_sentence(
 ) -> None:
     with pytest.raises(UsageError, match=f"^{server}/{name} {ending}$"):
         fetch(name, server, tmp_path)
+
+
+def test_a_full_disk_is_not_the_servers_fault(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not tried again, and reported as what it is."""
+    attempts = []
+
+    def full(*ignored: object) -> int:
+        attempts.append(1)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(download, "_copy", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        fetch("whole.gz", server, tmp_path)
+    assert len(attempts) == 1
 
 
 def test_no_server_at_all(tmp_path: Path) -> None:

@@ -172,3 +172,18 @@ def test_a_changed_archive_is_taken_anew(mirror: Path, prepared: Path, tmp_path:
     )  # fmt: skip
     make(out_dir, mirror)
     assert checksums(out_dir) == checksums(prepared)
+
+
+def test_nothing_stays_of_a_run_with_another_tool(
+    mirror: Path, prepared: Path, tmp_path: Path
+) -> None:
+    """Interrupted with sentencepiece, then prepared with subword-nmt."""
+    flags = ["--mirror", str(mirror), "--allow-subset", "--bpe-merges", "400"]
+    subprocess.run(
+        [sys.executable, "-c", KILLED, "4", str(tmp_path / "out"), *flags,
+         "--subword", "sentencepiece"],
+        cwd=ROOT, capture_output=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (tmp_path / ".out.partial" / "sentencepiece.model").is_file()
+    make(tmp_path / "out", mirror)
+    assert checksums(tmp_path / "out") == checksums(prepared)
