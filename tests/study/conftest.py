@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from attn_nmt.study.plan import Run, plan
-from attn_nmt.study.settings import Cell
+from attn_nmt.study.grids.plan import Run, plan
+from attn_nmt.study.grids.settings import Cell
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from fairseq.models import ARCH_MODEL_INV_REGISTRY
 from tiny_models import build
 
 from attn_nmt.models.config import AttnTransformerConfig
-from attn_nmt.study import formulas, paper
-from attn_nmt.study.actual import actual_costs
-from attn_nmt.study.costs import mechanisms
-from attn_nmt.study.grids import GRIDS
-from attn_nmt.study.settings import read_config
+from attn_nmt.study.costs import formulas, paper
+from attn_nmt.study.costs.actual import actual_costs
+from attn_nmt.study.costs.model import mechanisms
+from attn_nmt.study.grids.named import GRIDS
+from attn_nmt.study.grids.settings import read_config
 
 TINY = [name for name in ARCH_MODEL_INV_REGISTRY["attn_transformer"] if name.endswith("_tiny")]
 KNOWN_DEVIATION = "none"

@@ -14,7 +14,7 @@ from attn_nmt.modules import (
     LightweightConv1d,
     RelativeMultiheadAttention,
 )
-from attn_nmt.study import formulas
+from attn_nmt.study.costs import formulas
 from attn_nmt.terms import ALL_TERMS, AttentionTerms
 
 WIDTH, HEADS = 16, 4

@@ -9,8 +9,8 @@ import pytest
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.models.architectures import SIZES
-from attn_nmt.study.grids import GRIDS, grid
-from attn_nmt.study.settings import arch_of_size, as_command_line, read_config
+from attn_nmt.study.grids.named import GRIDS, grid
+from attn_nmt.study.grids.settings import arch_of_size, as_command_line, read_config
 from attn_nmt.terms import ALL_TERMS
 
 NUMBERS = {"table2": 18, "table3": 9, "figure3-self": 18, "figure3-cross": 16}

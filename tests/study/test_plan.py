@@ -14,8 +14,8 @@ import attn_nmt
 from attn_nmt.command_line import UsageError
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.study.__main__ import main
-from attn_nmt.study.grids import GRIDS, grid
-from attn_nmt.study.plan import plan
+from attn_nmt.study.grids.named import GRIDS, grid
+from attn_nmt.study.grids.plan import plan
 from attn_nmt.training import options as training_options
 from attn_nmt.training import plan as training_plan
 from attn_nmt.training.devices import Gpus, Nodes

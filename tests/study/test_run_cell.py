@@ -14,9 +14,9 @@ import torch
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
-from attn_nmt.study import cell, cell_files, same_settings
-from attn_nmt.study.cell import is_trained, run_cell
-from attn_nmt.study.plan import Run
+from attn_nmt.study.grids.plan import Run
+from attn_nmt.study.running import cell, cell_files, same_settings
+from attn_nmt.study.running.cell import is_trained, run_cell
 
 DONE = "2026 | INFO | fairseq_cli.train | done training in 3.0 seconds\n"
 

@@ -9,7 +9,7 @@ from threading import Event, Thread
 
 import pytest
 
-from attn_nmt.study.child import Stopped, run_child
+from attn_nmt.study.running.child import Stopped, run_child
 
 WITH_A_CHILD = """
 import os, subprocess, sys, time

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from attn_nmt.study import local
-from attn_nmt.study.cell import Outcome
-from attn_nmt.study.child import Stopped
-from attn_nmt.study.plan import Run
+from attn_nmt.study.grids.plan import Run
+from attn_nmt.study.running import local
+from attn_nmt.study.running.cell import Outcome
+from attn_nmt.study.running.child import Stopped
 
 
 def several(run: Run, count: int) -> list[Run]:

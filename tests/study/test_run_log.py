@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attn_nmt.study.training_log import last_lines, says_done, tokens_per_second, updates
+from attn_nmt.study.running.training_log import last_lines, says_done, tokens_per_second, updates
 
 SIMPLE = """\
 2026 | INFO | train_inner | epoch 001:  5 / 9 loss=8.9, wps=100.5, ups=2, num_updates=5, lr=0.1

@@ -9,7 +9,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.significance import PairedTest
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.study.systems import System
+from attn_nmt.study.comparing.systems import System
 from attn_nmt.study.tables import Row
 
 TESTS = {"bs": 1000, "ar": 10_000}

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.study.cell import Outcome
-from attn_nmt.study.cell_files import FAILURE
-from attn_nmt.study.local import run_locally, visible_gpus
-from attn_nmt.study.plan import Run
-from attn_nmt.study.plan_options import add_plan_options, planned
-from attn_nmt.study.same_settings import require_same_commands, require_same_data
+from attn_nmt.study.commands.plan_options import add_plan_options, planned
+from attn_nmt.study.grids.plan import Run
+from attn_nmt.study.running.cell import Outcome
+from attn_nmt.study.running.cell_files import FAILURE
+from attn_nmt.study.running.local import run_locally, visible_gpus
+from attn_nmt.study.running.same_settings import require_same_commands, require_same_data
 from attn_nmt.study.tables import render
 
 COLUMNS = {"cell": "", "seed": "d", "state": "", "bleu": ".2f", "scored": ""}

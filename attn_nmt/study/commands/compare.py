@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from attn_nmt.command_line import UsageError, positive
-from attn_nmt.study.settings import one_of
-from attn_nmt.study.significance import LEVEL, TESTS, compare
-from attn_nmt.study.systems import common_reference, find_system, read_lines
+from attn_nmt.study.comparing.significance import LEVEL, TESTS, compare
+from attn_nmt.study.comparing.systems import common_reference, find_system, read_lines
+from attn_nmt.study.grids.settings import one_of
 from attn_nmt.study.tables import render
 
 COLUMNS = {

@@ -8,11 +8,11 @@ from typing import Any
 
 from attn_nmt.command_line import UsageError, positive
 from attn_nmt.models.architectures import SIZES
-from attn_nmt.study import paper
-from attn_nmt.study.cost_rows import PAPER_SIZE, Model, add_percents, layer_rows, model_row
-from attn_nmt.study.grids import GRIDS, grid
-from attn_nmt.study.model_flags import add_model_flags, given_flags, on_top
-from attn_nmt.study.settings import arch_of_size, one_of, read_config
+from attn_nmt.study.commands.model_flags import add_model_flags, given_flags, on_top
+from attn_nmt.study.costs import paper
+from attn_nmt.study.costs.rows import PAPER_SIZE, Model, add_percents, layer_rows, model_row
+from attn_nmt.study.grids.named import GRIDS, grid
+from attn_nmt.study.grids.settings import arch_of_size, one_of, read_config
 from attn_nmt.study.tables import FORMATS, render
 
 CONVENTION = """\

@@ -9,8 +9,8 @@ from typing import Any
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.models.config import AttnTransformerConfig
-from attn_nmt.study.model_flags import on_top
-from attn_nmt.study.settings import Cell, arch_of_size, as_command_line, read_config
+from attn_nmt.study.commands.model_flags import on_top
+from attn_nmt.study.grids.settings import Cell, arch_of_size, as_command_line, read_config
 
 SET_HERE = (
     "--arch",

@@ -11,11 +11,11 @@ from omegaconf import OmegaConf
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError
 from attn_nmt.evaluation.translate import choose_last, find_checkpoint
-from attn_nmt.study.cell_files import TRAIN_LOG
-from attn_nmt.study.cost_rows import GIGA
-from attn_nmt.study.costs import mechanisms
-from attn_nmt.study.plan import Run
-from attn_nmt.study.training_log import tokens_per_second
+from attn_nmt.study.costs.model import mechanisms
+from attn_nmt.study.costs.rows import GIGA
+from attn_nmt.study.grids.plan import Run
+from attn_nmt.study.running.cell_files import TRAIN_LOG
+from attn_nmt.study.running.training_log import tokens_per_second
 from attn_nmt.training.restart import LAST
 
 LENGTH = 50

@@ -11,7 +11,7 @@ from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
 from attn_nmt.evaluation.translate import find_checkpoint
-from attn_nmt.study.cell_files import read_result
+from attn_nmt.study.running.cell_files import read_result
 
 _SYSTEM = "SYSTEM must be the folder of a run or a file of plain text"
 _EVALUATION = re.compile(r"evaluation-(.+?)(-average\d+)?")

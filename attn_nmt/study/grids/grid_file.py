@@ -22,7 +22,7 @@ from yaml import YAMLError
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.models.config import AttnTransformerConfig
-from attn_nmt.study.settings import MODEL_FIELDS, Cell, require_known
+from attn_nmt.study.grids.settings import MODEL_FIELDS, Cell, require_known
 
 SECTIONS = ("base", "vary")
 NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}

@@ -7,10 +7,10 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from attn_nmt.command_line import positive
-from attn_nmt.study.cost_rows import GIGA
-from attn_nmt.study.costs import mechanisms
-from attn_nmt.study.plan import Run
-from attn_nmt.study.plan_options import add_plan_options, planned
+from attn_nmt.study.commands.plan_options import add_plan_options, planned
+from attn_nmt.study.costs.model import mechanisms
+from attn_nmt.study.costs.rows import GIGA
+from attn_nmt.study.grids.plan import Run
 
 
 def add_parser(commands: Any) -> None:

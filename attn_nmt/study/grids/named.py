@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from attn_nmt.models.mechanism_flags import NO_SUBLAYER
-from attn_nmt.study import paper
-from attn_nmt.study.grid_file import read_grid
-from attn_nmt.study.settings import Cell, require_known
+from attn_nmt.study.costs import paper
+from attn_nmt.study.grids.grid_file import read_grid
+from attn_nmt.study.grids.settings import Cell, require_known
 from attn_nmt.terms import ALL_TERMS
 
 DEFORMABLE_TAPS = 3

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from attn_nmt.command_line import positive
 from attn_nmt.models.architectures import SIZES
-from attn_nmt.study.grids import GRIDS, grid
-from attn_nmt.study.model_flags import add_model_flags, given_flags
-from attn_nmt.study.plan import AVERAGED, Run, plan
+from attn_nmt.study.commands.model_flags import add_model_flags, given_flags
+from attn_nmt.study.grids.named import GRIDS, grid
+from attn_nmt.study.grids.plan import AVERAGED, Run, plan
 
 
 def add_plan_options(parser: ArgumentParser) -> None:

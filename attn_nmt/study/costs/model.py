@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.layer_plan import SIDES, LayerPlan, resolve
 from attn_nmt.models.mechanism_flags import NO_SUBLAYER
-from attn_nmt.study import formulas, parameters
-from attn_nmt.study.formulas import Products
+from attn_nmt.study.costs import formulas, parameters
+from attn_nmt.study.costs.formulas import Products
 
 
 @dataclass(frozen=True)

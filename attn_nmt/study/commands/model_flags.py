@@ -9,7 +9,7 @@ from fairseq.dataclass.utils import gen_parser_from_dataclass
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.models.config import AttnTransformerConfig
-from attn_nmt.study.settings import MODEL_FIELDS, Cell
+from attn_nmt.study.grids.settings import MODEL_FIELDS, Cell
 
 
 def add_model_flags(parser: ArgumentParser) -> None:

@@ -12,10 +12,10 @@ from threading import Event
 import torch
 from tqdm import tqdm
 
-from attn_nmt.study import cell_files as files
-from attn_nmt.study.cell import Outcome, run_cell
-from attn_nmt.study.plan import Run
-from attn_nmt.study.training_log import updates
+from attn_nmt.study.grids.plan import Run
+from attn_nmt.study.running import cell_files as files
+from attn_nmt.study.running.cell import Outcome, run_cell
+from attn_nmt.study.running.training_log import updates
 from attn_nmt.training.recipe import given
 
 _SECONDS_A_LOOK = 1.0

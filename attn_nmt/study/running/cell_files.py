@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.study.plan import Run
+from attn_nmt.study.grids.plan import Run
 from attn_nmt.whole_files import replacing
 
 COMMAND, ENVIRONMENT, CONFIG = "command.sh", "environment.json", "config.json"

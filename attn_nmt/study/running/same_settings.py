@@ -7,8 +7,8 @@ from difflib import SequenceMatcher
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
-from attn_nmt.study.cell_files import COMMAND, ENVIRONMENT, commands
-from attn_nmt.study.plan import Run
+from attn_nmt.study.grids.plan import Run
+from attn_nmt.study.running.cell_files import COMMAND, ENVIRONMENT, commands
 
 
 def require_same_commands(run: Run) -> None:

@@ -1,0 +1,1 @@
+"""Whether systems differ: ``systems`` finds hypotheses and references, ``significance`` asks."""

@@ -1,0 +1,6 @@
+"""What a model costs, in multiply-adds and parameters.
+
+- ``formulas``, ``parameters``: of one mechanism, from plain numbers
+- ``model``: the sum over a model; ``actual``: what its modules really compute
+- ``paper``: the printed numbers; ``rows``: ours beside them
+"""

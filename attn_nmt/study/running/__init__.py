@@ -1,0 +1,7 @@
+"""Running a plan.
+
+- ``cell``: one run of a cell, which any executor can call; ``local``: all of them on this machine
+- ``child``, ``training_log``: a command of a run, and what it prints
+- ``cell_files``, ``environment``, ``result``: what a run leaves in its folder;
+  ``same_settings``: what keeps another one out of it
+"""
