@@ -12,6 +12,7 @@ or of the GPU.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
 import multiprocessing
@@ -214,8 +215,22 @@ def parameters(arch: str, like: str, tokens: int, vocabulary: int) -> int:
     return sum(parameter.numel() for parameter in build(arch, like, vocabulary).parameters())
 
 
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed, as the GPU's allocator does.
+
+    Otherwise it now and then gives large blocks back and the system clears them anew, which made a
+    linear mechanism look like one of exponent 1.5.
+    """
+    trim_threshold, mmap_threshold, largest = -1, -3, 2**25
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it, others need not
+    if mallopt is not None:
+        mallopt(mmap_threshold, largest)
+        mallopt(trim_threshold, 2**31 - 1)
+
+
 def compare_lengths(options: Namespace) -> list[dict[str, Any]]:
     """Return a row a mechanism: exponents, and every length in ratio to the shortest."""
+    keep_freed_memory()
     rows = []
     for name in options.only:
         memory = [

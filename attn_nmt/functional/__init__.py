@@ -9,6 +9,7 @@ T target length, V vocabulary.
 - ``masking``: which keys a query may see, and the softmax over them
 - ``attend``: from energies to mixed values
 - ``running_mean``: attention that does not look at the query, in linear time
+- ``running_sum``: a plain sum that runs along, for context broadcasting
 - ``banded``: attention within a span, in blocks
 - ``deformable``: reading a sequence between its tokens
 - ``headwise_convolution``: one kernel a head, from position to position

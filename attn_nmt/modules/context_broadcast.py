@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from attn_nmt.functional.running_sum import running_sum
 from attn_nmt.modules.arguments import require_positive
 from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
 
@@ -46,7 +47,8 @@ class ContextBroadcast(IncrementalModule):
         """
         self.require_causal(incremental_state)
         mean = self._mean(x, padding_mask, incremental_state).to(x.dtype)
-        return (x + mean) / 2 if self.scale is None else x + self.scale * mean
+        # x + (mean - x) / 2, or x + mean * s
+        return x.lerp(mean, 0.5) if self.scale is None else x.addcmul(mean, self.scale)
 
     def _mean(
         self, x: Tensor, padding_mask: Tensor | None, incremental_state: IncrementalState | None
@@ -59,7 +61,7 @@ class ContextBroadcast(IncrementalModule):
             tokens, counted = tokens.masked_fill(padded, 0.0), counted.masked_fill(padded, 0.0)
         if not self.causal:
             return tokens.sum(0, keepdim=True) / counted.sum(0, keepdim=True).clamp(min=1.0)
-        total, count = tokens.cumsum(0), counted.cumsum(0)
+        total, count = running_sum(tokens), counted.cumsum(0)
         past = self._get_input_buffer(incremental_state)
         earlier_total, earlier_count = past.get("total"), past.get("count")
         if earlier_total is not None and earlier_count is not None:
