@@ -24,7 +24,7 @@ def running_sum(x: Tensor) -> Tensor:
     if length % _BLOCK:
         x = torch.cat((x, x.new_zeros(blocks * _BLOCK - length, *x.shape[1:])))
     # (L, ...) -> (blocks, rows, ...)
-    within = x.unflatten(0, (blocks, _BLOCK)).cumsum(1)
+    within = x.reshape(blocks, _BLOCK, *x.shape[1:]).cumsum(1)
     before = torch.cat((torch.zeros_like(within[:1, -1]), within[:-1, -1].cumsum(0)))
     # In place: a cumulative sum does not need its result to find its gradient.
     return within.add_(before.unsqueeze(1)).flatten(0, 1)[:length]
