@@ -4,6 +4,7 @@ Shape letters, used throughout the package: B batch, H heads, D width of a head,
 Lq queries, Lk keys, N = Lq + Lk - 1 distances, K taps of a kernel, S source length,
 T target length, V vocabulary.
 
+- ``linear``: x W^T + b, by the faster of two libraries
 - ``energies``: the four terms of Equation 2, one function each
 - ``relative_position``: the sinusoid R_d of a signed distance, and the relative shift
 - ``masking``: which keys a query may see, and the softmax over them

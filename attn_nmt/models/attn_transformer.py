@@ -19,6 +19,7 @@ from fairseq.modules.checkpoint_activations import checkpoint_wrapper
 from fairseq.utils import convert_padding_direction
 from torch import Tensor, nn
 
+from attn_nmt.functional.linear import linear
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.layers import DecoderLayer, EncoderLayer
 from attn_nmt.models.offset_log import OffsetLog
@@ -74,6 +75,13 @@ class AttnDecoder(TransformerDecoderBase):
     ) -> nn.Module:
         """Build one layer; called by fairseq's constructor."""
         return _wrap(DecoderLayer(cfg, next(self._plans)), cfg)
+
+    def output_layer(self, features: Tensor) -> Tensor:
+        """Return the logits: (B, T, C) -> (B, T, V)."""
+        if type(getattr(self, "output_projection", None)) is not nn.Linear:
+            output: Tensor = super().output_layer(features)
+            return output
+        return linear(features, self.output_projection.weight, self.output_projection.bias)
 
     def buffered_future_mask(self, tensor: Tensor) -> None:
         """No mask to build: the attention modules are causal themselves."""

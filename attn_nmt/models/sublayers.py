@@ -14,6 +14,7 @@ from attn_nmt.models.layer_plan import LayerPlan
 from attn_nmt.models.mechanisms import build_broadcast, build_deformable, build_self_attention
 from attn_nmt.modules import RelativeMultiheadAttention
 from attn_nmt.modules.incremental import IncrementalState
+from attn_nmt.modules.linear import Linear
 
 Sublayer = Callable[[Tensor], Tensor]
 
@@ -38,8 +39,8 @@ class TransformerLayer(nn.Module):
         self.deformable_layer_norm = None if self.deformable is None else LayerNorm(width)
         self.self_attn = build_self_attention(config, side, plan, causal=causal)
         self.self_attn_layer_norm = None if self.self_attn is None else LayerNorm(width)
-        self.fc1 = nn.Linear(width, side.ffn_embed_dim)
-        self.fc2 = nn.Linear(side.ffn_embed_dim, width)
+        self.fc1 = Linear(width, side.ffn_embed_dim)
+        self.fc2 = Linear(side.ffn_embed_dim, width)
         self.context_broadcast = build_broadcast(side, plan, causal=causal)
         self.final_layer_norm = LayerNorm(width)
 

@@ -7,6 +7,7 @@
 - ``deformable_conv1d``: ``DeformableConv1d``; ``offset_statistics``: what its taps do in training
 - ``headwise_conv1d``: what ``dynamic_conv1d`` and ``lightweight_conv1d`` share
 - ``context_broadcast``: ``ContextBroadcast``, the mean of the sentence for every token
+- ``linear``: the linear layer of all of them
 - ``arguments``: rules that several of them share
 - ``incremental``: what a module remembers between decoding steps; ``token_buffer``: its inputs
 """

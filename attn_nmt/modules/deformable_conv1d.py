@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attn_nmt.functional.deformable import TokenTable, neighbours, read_between
+from attn_nmt.functional.linear import linear
 from attn_nmt.modules.arguments import require_positive
 from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
+from attn_nmt.modules.linear import Linear
 from attn_nmt.modules.offset_statistics import OffsetStatistics
 from attn_nmt.modules.token_buffer import SHARED_STATE, TokenBuffer
 
@@ -64,7 +65,7 @@ class DeformableConv1d(IncrementalModule):
         self.weight = nn.Parameter(torch.empty(embed_dim, embed_dim, kernel_size))
         self.bias = nn.Parameter(torch.empty(embed_dim))
         # No bias, as in Equation 4: an offset depends on the content.
-        self.offset_proj = nn.Linear(embed_dim, kernel_size, bias=False)
+        self.offset_proj = Linear(embed_dim, kernel_size, bias=False)
         self.statistics: OffsetStatistics | None = None
         """Of the last call in training, if ``records_statistics``."""
         self.records_statistics = False
@@ -110,7 +111,7 @@ class DeformableConv1d(IncrementalModule):
             self.statistics = OffsetStatistics.of(offsets, token, share, padding_mask)
         # (L, B, K, C) -> (L, B, K * C) @ (K * C, C) = (L, B, C)
         read = read_between(table, token, share).flatten(-2)
-        return F.linear(read, self.weight.transpose(1, 2).flatten(1), self.bias)
+        return linear(read, self.weight.transpose(1, 2).flatten(1), self.bias)
 
     def _tokens_so_far(
         self, tokens: Tensor, incremental_state: IncrementalState | None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from attn_nmt.modules.headwise_conv1d import HeadwiseConv1d
+from attn_nmt.modules.linear import Linear
 
 
 class DynamicConv1d(HeadwiseConv1d):
@@ -16,7 +17,7 @@ class DynamicConv1d(HeadwiseConv1d):
 
     def _build_kernel(self) -> None:
         # No bias, as in Equation 7 and in fairseq.
-        self.kernel_proj = nn.Linear(self.embed_dim, self.num_heads * self.kernel_size, bias=False)
+        self.kernel_proj = Linear(self.embed_dim, self.num_heads * self.kernel_size, bias=False)
 
     def kernel_energies(self, z: Tensor) -> Tensor:
         """(L, B, C) -> (B, H, L, K)."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from attn_nmt.functional.headwise_convolution import headwise_convolution
 from attn_nmt.modules.arguments import require_heads, require_positive, require_probability
 from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
+from attn_nmt.modules.linear import Linear
 
 
 class HeadwiseConv1d(IncrementalModule):
@@ -49,8 +50,8 @@ class HeadwiseConv1d(IncrementalModule):
         require_probability("dropout", dropout)
         self.embed_dim, self.kernel_size, self.num_heads = embed_dim, kernel_size, num_heads
         self.causal, self.dropout, self.glu = causal, dropout, glu
-        self.in_proj = nn.Linear(embed_dim, 2 * embed_dim if glu else embed_dim)
-        self.out_proj = nn.Linear(embed_dim, embed_dim)
+        self.in_proj = Linear(embed_dim, 2 * embed_dim if glu else embed_dim)
+        self.out_proj = Linear(embed_dim, embed_dim)
         self._build_kernel()
         self.reset_parameters()
 

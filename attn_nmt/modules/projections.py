@@ -14,6 +14,7 @@ from attn_nmt.functional.energies import (
 from attn_nmt.functional.masking import either_blocked, out_of_reach
 from attn_nmt.modules.arguments import require_heads, require_probability
 from attn_nmt.modules.incremental import IncrementalModule
+from attn_nmt.modules.linear import Linear
 from attn_nmt.modules.memory import SHARED_STATE, Memory
 from attn_nmt.modules.position_table import PositionTable
 from attn_nmt.terms import AttentionTerms
@@ -52,17 +53,17 @@ class AttentionProjections(IncrementalModule):
     def _build_parameters(self) -> None:
         width, per_head = self.embed_dim, (self.num_heads, self.head_dim)
         if self.terms.uses_query:
-            self.q_proj = nn.Linear(width, width, bias=False)
+            self.q_proj = Linear(width, width, bias=False)
         if self.terms.uses_key:
-            self.k_proj = nn.Linear(width, width, bias=False)
+            self.k_proj = Linear(width, width, bias=False)
         if self.terms.uses_position:
-            self.r_proj = nn.Linear(width, width, bias=False)
+            self.r_proj = Linear(width, width, bias=False)
         if self.terms.key_only:
             self.u = nn.Parameter(torch.empty(per_head))
         if self.terms.position_only:
             self.v = nn.Parameter(torch.empty(per_head))
-        self.v_proj = nn.Linear(width, width)
-        self.out_proj = nn.Linear(width, width)
+        self.v_proj = Linear(width, width)
+        self.out_proj = Linear(width, width)
 
     def reset_parameters(self) -> None:
         """Glorot-uniform weights, zero biases.

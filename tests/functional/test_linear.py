@@ -1,0 +1,75 @@
+"""The linear map by convolution against the plain product."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from attn_nmt.functional import linear as module
+from attn_nmt.functional.linear import linear
+from attn_nmt.modules.linear import Linear
+
+SHAPES = [(64, 5, 7), (100, 1, 3), (9, 8, 16, 1), (3, 5, 8), (4, 20, 33, 12), (0, 4, 6)]
+"""Rows in one or two axes, width in, width out; some with fewer rows than pay."""
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["convolution", "product"])
+def convolves(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whatever this machine would choose."""
+    chosen = bool(request.param)
+    monkeypatch.setattr(module, "_has_faster_convolution", lambda: chosen)
+    return chosen
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_equals_the_product(shape: tuple[int, ...], has_bias: bool, transposed: bool) -> None:
+    torch.manual_seed(1)
+    *rows, inside, outside = shape
+    x, weight, bias = torch.randn(*rows, inside), torch.randn(outside, inside), torch.randn(outside)
+    if transposed and len(rows) == 2:
+        x = x.transpose(0, 1)
+    given = [t.requires_grad_() for t in (x, weight, bias)[: 2 + has_bias]]
+    upstream = torch.randn(*x.shape[:-1], outside)
+    output = linear(*given)
+    gradients = torch.autograd.grad(output, given, upstream)
+
+    exact = [t.detach().double().requires_grad_() for t in given]
+    expected = F.linear(*exact)
+    torch.testing.assert_close(output.double(), expected, rtol=1e-5, atol=1e-5)
+    for gradient, wanted in zip(
+        gradients, torch.autograd.grad(expected, exact, upstream.double()), strict=True
+    ):
+        torch.testing.assert_close(gradient.double(), wanted, rtol=1e-5, atol=2e-4)
+
+
+def test_only_large_products_of_float32_are_convolutions(
+    convolves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def convolution(x: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        seen.append(x.size(2))
+        return conv2d(x, *rest)
+
+    conv2d = F.conv2d
+    monkeypatch.setattr(F, "conv2d", convolution)
+    layer = Linear(4, 6)
+    for rows in (1, 63, 64, 200):
+        layer(torch.randn(rows, 4))
+    layer.double()(torch.randn(200, 4, dtype=torch.float64))
+    layer.float()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.randn(200, 4)).dtype == torch.bfloat16
+    with torch.backends.mkldnn.flags(enabled=False):
+        layer(torch.randn(200, 4))
+    assert seen == ([64, 200] if convolves else [])
+
+
+def test_no_row_touches_another() -> None:
+    layer, x = Linear(16, 8), torch.randn(80, 16)
+    before = layer(x)
+    x[50:] = float("nan")
+    assert torch.equal(layer(x)[:50], before[:50])
