@@ -8,6 +8,9 @@ from torch import Tensor
 
 from attn_nmt.functional.masking import masked_softmax
 
+# On a CPU fused attention is slower than its products for shorter sequences.
+_FUSED_KEYS = 128
+
 
 def attend_by_bias(
     energy: Tensor, value: Tensor, blocked: Tensor | None, *, query_length: int, dropout: float
@@ -44,13 +47,19 @@ def attend_by_product(
     blocked: Tensor | None,
     dropout: float,
 ) -> Tensor:
-    """Mix the values by softmax(query . key + bias), with PyTorch's fused attention.
+    """Mix the values by softmax(query . key + bias), by PyTorch's fused attention where it pays.
 
     Shape:
         - query: (B, H, Lq, D), scaled; key, value: (B, H, Lk, D)
         - bias: broadcastable to (B, H, Lq, Lk); blocked: the same, True = blocked
         - output: (B, H, Lq, D), zero where a query has no allowed key
     """
+    if _products_pay(query, key, bias):
+        # (B, H, Lq, D) @ (B, H, D, Lk) = (B, H, Lq, Lk)
+        energy = query @ key.transpose(-1, -2)
+        if bias is not None:
+            energy += bias
+        return attend_by_bias(energy, value, blocked, query_length=query.size(2), dropout=dropout)
     mask = bias
     if blocked is not None:
         # The lowest finite number rather than -inf: a row of -inf alone would give NaN.
@@ -62,3 +71,15 @@ def attend_by_product(
     if blocked is None:
         return mixed
     return mixed.masked_fill(blocked.all(-1, keepdim=True), 0.0)
+
+
+def _products_pay(query: Tensor, key: Tensor, bias: Tensor | None) -> bool:
+    """Whether products beat fused attention: on a CPU, for few keys.
+
+    And where the bias wants a gradient, which the fused form does not have there: it would do the
+    same products with copies of both sides.
+    """
+    if query.device.type != "cpu" or query.dtype not in (torch.float32, torch.float64):
+        return False
+    learns_bias = bias is not None and bias.requires_grad and torch.is_grad_enabled()
+    return learns_bias or key.size(2) < _FUSED_KEYS

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from attn_nmt.functional.relative_position import relative_shift
@@ -22,15 +23,25 @@ def query_key_energy(query: Tensor, key: Tensor) -> Tensor:
     return query @ key.transpose(-1, -2)
 
 
-def query_position_energy(query: Tensor, position: Tensor, key_length: int) -> Tensor:
+def query_position_energy(
+    query: Tensor, position: Tensor, key_length: int, *, more: Tensor | None = None
+) -> Tensor:
     """E2 = (q_proj z_q) . (r_proj R_d), query content and relative position.
 
     Shape:
         - query: (B, H, Lq, D); position: (H, Lq + Lk - 1, D), distances ascending
+        - more: (H, Lq + Lk - 1), an energy to add to every query's, by distance
         - output: (B, H, Lq, Lk)
     """
-    # (B, H, Lq, D) @ (H, D, N) = (B, H, Lq, N)
-    return relative_shift(query @ position.transpose(-1, -2), key_length)
+    batch, heads, length, width = query.shape
+    # (B, H, Lq, D) -> (H, Lq * B, D), a view of what was projected time first
+    rows = query.permute(1, 2, 0, 3).reshape(heads, length * batch, width)
+    # (H, Lq * B, D) @ (H, D, N) = (H, Lq * B, N)
+    if more is None:
+        by_distance = rows @ position.transpose(-1, -2)
+    else:
+        by_distance = torch.baddbmm(more.unsqueeze(1), rows, position.transpose(-1, -2))
+    return relative_shift(by_distance.view(heads, length, batch, -1), key_length)
 
 
 def key_only_energy(u: Tensor, key: Tensor) -> Tensor:
@@ -51,7 +62,11 @@ def position_only_energy(v: Tensor, position: Tensor, key_length: int) -> Tensor
         - v: (H, D); position: (H, Lq + Lk - 1, D), distances ascending
         - output: (1, H, Lq, Lk)
     """
-    # (H, N, D) @ (H, D, 1) = (H, N, 1) -> (H, N)
-    by_distance = (position @ v.unsqueeze(-1)).squeeze(-1)
     # Windows of Lk distances; the first belongs to the last query: (H, N) -> (H, Lq, Lk)
-    return by_distance.unfold(-1, key_length, 1).flip(-2).unsqueeze(0)
+    return energy_by_distance(v, position).unfold(-1, key_length, 1).flip(-2).unsqueeze(0)
+
+
+def energy_by_distance(v: Tensor, position: Tensor) -> Tensor:
+    """Return E4 before it is laid out for queries and keys: (H, D), (H, N, D) -> (H, N)."""
+    # (H, N, D) @ (H, D, 1) = (H, N, 1) -> (H, N)
+    return (position @ v.unsqueeze(-1)).squeeze(-1)

@@ -29,17 +29,20 @@ def relative_encoding(distances: Tensor, embed_dim: int, dtype: torch.dtype) -> 
 def relative_shift(by_distance: Tensor, key_length: int) -> Tensor:
     """Line up columns that stand for ascending distances with the keys they point at.
 
-    Row i of the result is ``by_distance[..., i, Lq - 1 - i : Lq - 1 - i + Lk]``. Read row by row,
-    the wanted entries of row i + 1 begin exactly N - 1 after those of row i, so the shift is a
-    view: nothing is copied, for any Lq and Lk.
+    Query i of the result is ``by_distance[:, i, :, Lq - 1 - i : Lq - 1 - i + Lk]``: each query
+    begins one column before the one above it. So the shift is a view, one element shorter from
+    query to query; nothing is copied, for any Lq and Lk.
 
     Shape:
-        - by_distance: (..., Lq, Lq + Lk - 1)
-        - output: (..., Lq, Lk)
+        - by_distance: (H, Lq, B, Lq + Lk - 1), or (H, Lq, B, Lk) of queries at one position
+        - output: (B, H, Lq, Lk)
     """
-    query_length, distances = by_distance.shape[-2:]
-    if query_length == 1:
-        return by_distance[..., :key_length]
-    stride = distances - 1
-    flat = by_distance.flatten(-2)[..., query_length - 1 : query_length - 1 + query_length * stride]
-    return flat.view(*flat.shape[:-1], query_length, stride)[..., :key_length]
+    heads, query_length, batch, distances = by_distance.shape
+    if distances == key_length:
+        return by_distance.permute(2, 0, 1, 3)
+    per_head, per_query, per_sentence, per_distance = by_distance.stride()
+    return by_distance.as_strided(
+        (batch, heads, query_length, key_length),
+        (per_sentence, per_head, per_query - per_distance, per_distance),
+        by_distance.storage_offset() + (query_length - 1) * per_distance,
+    )

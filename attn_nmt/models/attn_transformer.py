@@ -23,6 +23,7 @@ from attn_nmt.functional.linear import linear
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.layers import DecoderLayer, EncoderLayer
 from attn_nmt.models.offset_log import OffsetLog
+from attn_nmt.modules.key_sharing import follow
 
 EncoderOut = dict[str, list[Tensor]]
 
@@ -61,6 +62,18 @@ class AttnEncoder(TransformerEncoderBase):
             # The decoder returns its weights in the caller's layout.
             encoder_out["src_tokens"] = [src_tokens]
         return encoder_out
+
+    def reorder_encoder_out(self, encoder_out: EncoderOut, new_order: Tensor) -> EncoderOut:
+        """Follow the beam search; all beams of a sentence share its memory, (S, B, C).
+
+        "rows_per_sentence" is how many beams each sentence of the result stands for.
+        """
+        rows_before = encoder_out.get("rows_per_sentence", [torch.tensor(1)])
+        sentences = encoder_out["encoder_out"][0].size(1)
+        kept, rows = follow(new_order, int(rows_before[0]), sentences)
+        if kept is not None:
+            encoder_out = super().reorder_encoder_out(encoder_out, kept)
+        return {**encoder_out, "rows_per_sentence": [torch.tensor(rows)]}
 
 
 class AttnDecoder(TransformerDecoderBase):
@@ -110,6 +123,7 @@ class AttnDecoder(TransformerDecoderBase):
         )
         if encoder_out["src_tokens"]:
             is_pad = encoder_out["src_tokens"][0].eq(self.padding_idx)
+            is_pad = is_pad.repeat_interleave(len(prev_output_tokens) // len(is_pad), dim=0)
             extra["attn"] = [_pad_left(weights, is_pad) for weights in extra["attn"]]
         return x, extra
 

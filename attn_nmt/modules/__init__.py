@@ -3,6 +3,7 @@
 - ``relative_attention``: call and specification of ``RelativeMultiheadAttention``
 - ``projections``: its parameters, and which keys a query may see
 - ``paths``: the ways to its result, plain and fast
+- ``key_sharing``: keys that all beams of a sentence attend to
 - ``memory``: projected keys and values, and their cache; ``position_table``: that of distances
 - ``deformable_conv1d``: ``DeformableConv1d``; ``offset_statistics``: what its taps do in training
 - ``headwise_conv1d``: what ``dynamic_conv1d`` and ``lightweight_conv1d`` share

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from attn_nmt.modules import key_sharing
 from attn_nmt.modules.incremental import State
 
-SHARED_STATE = ("positions",)
+SHARED_STATE = ("positions", *key_sharing.SHARED_STATE)
 """What belongs to the whole batch in the cache, and is not reordered."""
 
 
@@ -82,6 +83,17 @@ class Memory(NamedTuple):
             padding=None if self.padding is None else self.padding[:, first:last],
             first_key=self.first_key + first,
         )
+
+    def repeat(self, times: int) -> Memory:
+        """Give each of that many rows of queries keys of its own."""
+        if times == 1:
+            return self
+        key, value, padding = (
+            None if tensor is None else tensor.repeat_interleave(times, dim=0)
+            for tensor in (self.key, self.value, self.padding)
+        )
+        assert value is not None
+        return self._replace(key=key, value=value, padding=padding)
 
     def padding_mask(self) -> Tensor:
         """Return the padding as a mask even where there is none, (B, Lk), True = padding."""

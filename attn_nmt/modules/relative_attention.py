@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from attn_nmt.functional.relative_position import relative_encoding
-from attn_nmt.modules.incremental import IncrementalState
+from attn_nmt.modules.incremental import IncrementalState, State
+from attn_nmt.modules.key_sharing import KeySharing, follow
 from attn_nmt.modules.paths import Call, attend
 from attn_nmt.modules.projections import AttentionProjections
 
@@ -60,7 +62,8 @@ class RelativeMultiheadAttention(AttentionProjections):
         ``query`` and ``key``.
 
         Shape:
-            - query: (Lq, B, C); key, value: (Lk, B, C)
+            - query: (Lq, B, C), or (Lq, B * n, C) where n rows, of the same beam search, share each
+              row of keys; key, value: (Lk, B, C)
             - key_padding_mask: (B, Lk), True = padding, never attended to
             - attn_mask: (Lq, Lk) or (B * H, Lq, Lk); bool, True = blocked, or float, added
             - output: (Lq, B, C)
@@ -71,28 +74,63 @@ class RelativeMultiheadAttention(AttentionProjections):
             ValueError: if weights are asked of a causal module that has begun to decode without
                 them, and so kept no keys.
         """
+        key = query if key is None else key
+        state = self._get_input_buffer(incremental_state)
+        sharing = self._sharing(query, key, state, static_kv)
         heads, weights = attend(
             self,
             Call(
-                query=query,
-                key=query if key is None else key,
-                value=value if value is not None else query if key is None else key,
+                query=sharing.stack(query),
+                positions=len(query),
+                rows_per_key=1 if sharing.is_stacked else sharing.rows_per_key,
+                key=key,
+                value=key if value is None else value,
                 padding=key_padding_mask,
-                state=self._get_input_buffer(incremental_state),
+                state=state,
                 caching=incremental_state is not None,
                 static=static_kv,
                 attn_mask=attn_mask,
                 weighing=need_weights or need_head_weights,
             ),
-            remember=lambda state: self._set_input_buffer(incremental_state, state),
+            remember=lambda state: self._remember(incremental_state, state, sharing),
         )
         # (B, H, Lq, D) -> (Lq, B, C); one query stands for all where none is looked at
-        output = self.out_proj(heads.permute(2, 0, 1, 3).flatten(-2))
-        output = output.expand(len(query), -1, -1)
+        output = sharing.unstack(self.out_proj(heads.permute(2, 0, 1, 3).flatten(-2)), query)
         if weights is None:
             return output, None
-        weights = weights.expand(-1, -1, len(query), -1)
+        weights = sharing.unstack_weights(weights, query)
         return output, weights.transpose(0, 1) if need_head_weights else weights.mean(1)
+
+    def _sharing(self, query: Tensor, key: Tensor, state: State, static: bool) -> KeySharing:
+        cached = state.get("mean") if state.get("prev_value") is None else state["prev_value"]
+        rows = key.size(1) if cached is None or not static else len(cached)
+        # A row must not share its dropout with another.
+        return KeySharing.between(query, rows, may_stack=not self.training)
+
+    def _remember(
+        self, incremental_state: IncrementalState | None, state: State, sharing: KeySharing
+    ) -> None:
+        if sharing.rows_per_key > 1:
+            state = {**state, "rows_per_key": torch.tensor(sharing.rows_per_key)}
+        self._set_input_buffer(incremental_state, state)
+
+    def reorder_incremental_state(
+        self, incremental_state: IncrementalState, new_order: Tensor
+    ) -> IncrementalState:
+        """Follow the beam search; keys that rows share stay where these change places."""
+        state = self._get_input_buffer(incremental_state)
+        rows_per_key = state.get("rows_per_key")
+        if rows_per_key is None:
+            return super().reorder_incremental_state(incremental_state, new_order)
+        key_rows = next(
+            len(t) for n, t in state.items() if t is not None and n not in self.SHARED_STATE
+        )
+        kept, rows = follow(new_order, int(rows_per_key), key_rows)
+        if kept is not None:
+            super().reorder_incremental_state(incremental_state, kept)
+        state = self._get_input_buffer(incremental_state)
+        self._set_input_buffer(incremental_state, {**state, "rows_per_key": torch.tensor(rows)})
+        return incremental_state
 
     def energies(self, query: Tensor, key: Tensor, *, query_offset: int = 0) -> dict[str, Tensor]:
         """Return the enabled terms of Equation 2 by name, each already scaled by D^-0.5.

@@ -40,12 +40,21 @@ def test_shift_puts_each_distance_under_its_key(
     last_query = query_offset + query_length - 1
     distances = torch.arange(-last_query, key_length - query_offset)
     assert len(distances) == query_length + key_length - 1
-    shifted = relative_shift(distances.expand(2, query_length, -1), key_length)
+    table = torch.stack((distances, distances + 100))[:, None, None]
+    # (H, Lq, B, N), heads and sentences told apart
+    table = table.repeat(1, query_length, 3, 1) + 1000 * torch.arange(3).view(3, 1)
+    shifted = relative_shift(table, key_length)
     for i in range(query_length):
         for j in range(key_length):
-            assert shifted[1, i, j] == j - (i + query_offset)
+            assert shifted[0, 0, i, j] == j - (i + query_offset)
+            assert shifted[2, 1, i, j] == j - (i + query_offset) + 2100
 
 
 def test_shift_is_a_view() -> None:
-    by_distance = torch.randn(2, 3, 5, 10)
+    by_distance = torch.randn(2, 5, 3, 10)
     assert relative_shift(by_distance, 6).data_ptr() == by_distance[..., 4:].data_ptr()
+
+
+def test_shift_of_queries_at_one_position() -> None:
+    by_distance = torch.randn(2, 5, 3, 6)
+    assert torch.equal(relative_shift(by_distance, 6), by_distance.permute(2, 0, 1, 3))

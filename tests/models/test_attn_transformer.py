@@ -113,6 +113,20 @@ def test_attention_is_returned_in_the_layout_of_the_source() -> None:
     assert left[0, :, :3].eq(0).all()
 
 
+def test_beams_share_the_memory_of_their_sentence() -> None:
+    model, source = build(), batch_of(sentences(3, 6, 4), left_pad=True)
+    alone = model.encoder(source)
+    beams = model.encoder.reorder_encoder_out(alone, torch.tensor([0, 0, 1, 1, 2, 2]))
+    assert beams["encoder_out"][0] is alone["encoder_out"][0]
+    moved = model.encoder.reorder_encoder_out(beams, torch.tensor([1, 0, 2, 2, 5, 4]))
+    assert moved["encoder_out"][0] is alone["encoder_out"][0]
+    fewer = model.encoder.reorder_encoder_out(moved, torch.tensor([0, 0, 5, 4]))
+    assert torch.equal(fewer["encoder_out"][0], alone["encoder_out"][0][:, [0, 2]])
+    assert torch.equal(fewer["src_tokens"][0], source[[0, 2]])
+    uneven = model.encoder.reorder_encoder_out(fewer, torch.tensor([0, 2, 3]))
+    assert torch.equal(uneven["encoder_out"][0], alone["encoder_out"][0][:, [0, 2, 2]])
+
+
 @pytest.mark.parametrize("left_pad", [False, True])
 @variant
 def test_beam_search_equals_search_without_a_cache(name: str, left_pad: bool) -> None:

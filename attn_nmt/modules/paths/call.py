@@ -19,6 +19,10 @@ class Call:
     """The arguments of one forward call, (length, batch, channels), and the cache it finds."""
 
     query: Tensor
+    positions: int
+    """Positions of the queries: as many as queries, or one if rows are stacked there."""
+    rows_per_key: int
+    """Rows of queries, not stacked, that share a row of keys."""
     key: Tensor
     value: Tensor
     padding: Tensor | None

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from attn_nmt.functional.attend import attend_by_bias, attend_by_product
 from attn_nmt.functional.energies import (
+    energy_by_distance,
     key_only_energy,
     position_only_energy,
     query_position_energy,
@@ -22,7 +23,10 @@ def dense(
     blocked = module.blocked(query_length, memory)
     bias = _position_energy(module, query, query_length, memory)
     if terms.query_key and query is not None and memory.key is not None:
-        if terms.key_only:
+        if terms.key_only and bias is not None and memory.length <= module.head_dim:
+            # A row of energies is shorter than a query, and the query is kept for the bias anyway.
+            bias = bias + key_only_energy(module.u * scale, memory.key)
+        elif terms.key_only:
             # (q + u) . k, both terms in one product
             query = query + (module.u * scale).unsqueeze(1)
         return attend_by_product(
@@ -45,11 +49,9 @@ def _position_energy(
     if not module.terms.uses_position:
         return None
     position = module.project_distances(query_length, memory.length, memory.query_offset)
-    if module.terms.position_only:
-        v = module.v * module.head_dim**-0.5
-        if query is None or not module.terms.query_position:
-            return position_only_energy(v, position, memory.length)
-        # (q + v) . r, both terms in one product
-        query = query + v.unsqueeze(1)
-    assert query is not None, "query_position projects the query"
-    return query_position_energy(query, position, memory.length)
+    v = module.v * module.head_dim**-0.5 if module.terms.position_only else None
+    if query is not None and module.terms.query_position:
+        more = None if v is None else energy_by_distance(v, position)
+        return query_position_energy(query, position, memory.length, more=more)
+    assert v is not None, "one of the two terms is enabled"
+    return position_only_energy(v, position, memory.length)

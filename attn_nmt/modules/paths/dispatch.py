@@ -29,12 +29,12 @@ def attend(module: AttentionProjections, call: Call, *, remember: Remember) -> M
             "`need_weights` and `attn_mask` must be given from the first decoding step on, but are "
             "given after a step that kept no keys instead."
         )
-    memory = _remembered(module, call, remember)
+    memory = _remembered(module, call, remember).repeat(call.rows_per_key)
     if call.weighing or call.attn_mask is not None:
-        weights = plain_weights(module, call.query, memory, call.attn_mask)
+        weights = plain_weights(module, call, memory)
         mixed = F.dropout(weights, module.dropout, module.training) @ memory.value
         return mixed, weights if call.weighing else None
-    return within_reach(module, call.query, memory), None
+    return within_reach(module, call.query, call.positions, memory), None
 
 
 def _remembered(module: AttentionProjections, call: Call, remember: Remember) -> Memory:
@@ -50,6 +50,6 @@ def _remembered(module: AttentionProjections, call: Call, remember: Remember) ->
         if module.causal and module.span is not None:
             # The next query does not see farther back than this.
             kept = memory.keep(max(0, memory.length - module.span + 1), memory.length)
-        state = kept.to_state(queries=len(call.query))
+        state = kept.to_state(queries=call.positions)
         remember(state)
     return memory

@@ -9,22 +9,22 @@ from torch import Tensor
 
 from attn_nmt.functional.masking import either_blocked, masked_softmax
 from attn_nmt.modules.memory import Memory
+from attn_nmt.modules.paths.call import Call
 from attn_nmt.modules.projections import AttentionProjections
 
 
-def plain_weights(
-    module: AttentionProjections, query: Tensor, memory: Memory, attn_mask: Tensor | None
-) -> Tensor:
+def plain_weights(module: AttentionProjections, call: Call, memory: Memory) -> Tensor:
     """Return softmax of the sum of the energies, (B, H, Lq, Lk), as the equations have it."""
+    query, attn_mask = call.query, call.attn_mask
     batch, heads, key_length, _ = memory.value.shape
     found = module.projected_energies(
-        module.project_query(query), memory.key, len(query), key_length, memory.query_offset
+        module.project_query(query), memory.key, call.positions, key_length, memory.query_offset
     )
     precise = torch.promote_types(query.dtype, torch.float32)
     zero = query.new_zeros((), dtype=precise)
     energy = reduce(torch.add, (term.to(precise) for term in found.values())) if found else zero
     energy = energy.expand(batch, heads, len(query), key_length)
-    blocked = module.blocked(len(query), memory)
+    blocked = module.blocked(call.positions, memory)
     if attn_mask is not None:
         if attn_mask.dim() == 3:
             attn_mask = attn_mask.view(batch, heads, *attn_mask.shape[1:])

@@ -10,9 +10,11 @@ from attn_nmt.modules.paths.dense import dense
 from attn_nmt.modules.projections import AttentionProjections
 
 
-def within_reach(module: AttentionProjections, query: Tensor, memory: Memory) -> Tensor:
-    """Return the mixed values (B, H, Lq or 1, D) without keeping the weights."""
-    projected, length = module.project_query(query), len(query)
+def within_reach(
+    module: AttentionProjections, query: Tensor, length: int, memory: Memory
+) -> Tensor:
+    """Return the mixed values (B, H, Lq or 1, D) of ``length`` positions, without the weights."""
+    projected = module.project_query(query)
     if module.span is None:
         return dense(module, projected, length, memory)
     backward, forward = module.reach
