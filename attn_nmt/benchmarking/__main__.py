@@ -1,0 +1,111 @@
+"""The commands: the goals, any arch and flags at one kind of work, growth with the length."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from attn_nmt.benchmarking.goals import GOALS, Row
+from attn_nmt.benchmarking.layout import comparison, markdown
+from attn_nmt.benchmarking.lengths import LENGTHS, MECHANISMS, measure_lengths
+from attn_nmt.benchmarking.models import OTHERS, Model
+from attn_nmt.benchmarking.roofline import matrix_rate
+from attn_nmt.benchmarking.rows import measure
+from attn_nmt.benchmarking.work import WORK, Sizes
+from attn_nmt.command_line import positive
+from attn_nmt.study.commands.model_flags import add_model_flags, given_flags
+from attn_nmt.study.grids.settings import one_of, read_config
+from attn_nmt.whole_files import replacing
+
+
+def main() -> None:
+    """Read the command line, measure, print the table and write the JSON."""
+    parser = ArgumentParser(
+        description="Time and memory in ratio to fairseq's own models: both in one process, a step "
+        "of each in turn, the median of the ratios.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(metavar="WORK", required=True)
+    _add_goals(commands)
+    for work in WORK:
+        _add_work(commands, work)
+    _add_lengths(commands)
+    options = parser.parse_args()
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    rows, shown = options.run(options)
+    print(markdown(shown))
+    if options.json is not None:
+        with replacing(options.json) as unfinished:
+            unfinished.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+def _add_command(commands: Any, name: str, summary: str) -> ArgumentParser:
+    """Add a command with the options that all have."""
+    parser: ArgumentParser = commands.add_parser(name, help=summary, allow_abbrev=False)
+    parser.add_argument("--rounds", metavar="N", type=positive("--rounds"), default=7,
+                        help="steps of each; 7")  # fmt: skip
+    parser.add_argument("--threads", metavar="N", type=positive("--threads"),
+                        help="of a CPU; as many as it has cores")  # fmt: skip
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the rows there as well")
+    return parser
+
+
+def _add_goals(commands: Any) -> None:
+    parser = _add_command(commands, "goals", "every row that has a goal")
+    parser.set_defaults(run=lambda options: _compare(list(GOALS), options.rounds))
+
+
+def _add_work(commands: Any, work: str) -> None:
+    parser = _add_command(commands, work, f"any arch at {work}")
+    parser.add_argument("arch", metavar="ARCH", nargs="+", help="of ours")
+    parser.add_argument("--against", type=one_of("--against", tuple(OTHERS)), default="transformer",
+                        help=f"{' or '.join(OTHERS)}, of the same widths; transformer")  # fmt: skip
+    defaults = Sizes()
+    for name in ("tokens", "sentences", "beam", "length", "vocabulary"):
+        value = getattr(defaults, name)
+        parser.add_argument(f"--{name}", metavar="N", type=positive(f"--{name}"), default=value,
+                            help=f"{value}")  # fmt: skip
+    add_model_flags(parser)
+    parser.set_defaults(run=lambda options: _compare(_rows(work, options), options.rounds))
+
+
+def _add_lengths(commands: Any) -> None:
+    parser = _add_command(commands, "lengths", "each mechanism over 64 to 4096 tokens")
+    parser.add_argument("--only", metavar="NAME", nargs="+", choices=MECHANISMS,
+                        default=list(MECHANISMS), help=", ".join(MECHANISMS))  # fmt: skip
+    parser.add_argument("--fit-from", type=int, default=512, choices=LENGTHS,
+                        help="the shortest sentence of the fit; 512")  # fmt: skip
+
+    def run(options: Namespace) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        rows = measure_lengths(options.only, options.rounds, options.fit_from)
+        return rows, rows
+
+    parser.set_defaults(run=run)
+
+
+def _rows(work: str, options: Namespace) -> list[Row]:
+    """Return what was asked for.
+
+    Raises:
+        UsageError: if there is no such arch, or a flag breaks its rule.
+    """
+    flags = given_flags(options)
+    sizes = Sizes(options.tokens, options.sentences, options.beam, options.length,
+                  options.vocabulary)  # fmt: skip
+    for arch in options.arch:
+        read_config(arch, flags)
+    on_gpu = torch.cuda.is_available()
+    return [Row(work, Model(arch, flags), other=options.against, sizes=sizes, on_gpu=on_gpu)
+            for arch in options.arch]  # fmt: skip
+
+
+def _compare(rows: list[Row], rounds: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    rate = matrix_rate()
+    measured = [measure(row, rounds, rate) for row in tqdm(rows, desc="rows")]
+    return measured, [comparison(row) for row in measured]
