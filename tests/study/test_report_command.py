@@ -178,7 +178,7 @@ def test_a_grid_without_results_is_a_table_of_what_is_missing(
     ]  # fmt: skip
     page = Page((tmp_path / "report" / "report.html").read_text())
     assert ["a", "failed", "0 of 1", "seed 1: failed: It broke."] in page.rows
-    assert "0 of 1 runs are finished: 1 cells, seeds 1; 1 failed." in page.text
+    assert "0 of 1 runs are finished, 1 failed. Cells: 1. Seeds: 1." in page.text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from result_folders import CARD, finished, started
+from result_folders import CARD, LOG, finished, started
 
 from attn_nmt.study.costs import paper
 from attn_nmt.study.grids.named import GRIDS
@@ -53,6 +53,13 @@ def test_means_and_deviations_are_those_of_the_seeds(tmp_path: Path) -> None:
     assert (rows["b"]["state"], rows["b"]["seeds"]) == ("in part", "1 of 3")
     assert rows["b"]["bleu_deviation"] is rows["b"]["tokens_per_second"] is None
     assert rows["b"]["notes"] == "seed 7: missing; seed 11: missing"
+
+
+def test_the_validation_loss_is_the_last_one(tmp_path: Path) -> None:
+    for seed, extra in ((1, LOG), (2, LOG + LOG.replace("8.25", "7.5").replace("40", "80"))):
+        (finished(tmp_path / "own", "a", seed) / "train.log").write_text(extra)
+    (finished(tmp_path / "own", "a", 3) / "train.log").unlink()
+    assert rows_of(the_grid(tmp_path))["a"]["validation_loss"] == statistics.mean((8.25, 7.5))
 
 
 def test_a_row_is_set_against_the_one_before_it_in_the_paper(tmp_path: Path) -> None:
@@ -153,8 +160,8 @@ def test_results_that_are_of_other_settings_are_named(
     assert rows["a"]["notes"] is None
     assert rows["b"]["notes"] == f"seed 2: other {name} than most"
     (caution,) = cautions_of(grid).splitlines()
-    assert caution.startswith(f"The runs are not alike in {name}: a (seeds 1, 2), b (seed 1) have:")
-    assert "; b (seed 2) have: " in caution
+    assert caution.startswith(f"The runs are not alike in {name}: ")
+    assert "(3 runs), " in caution and caution.endswith(" (b seed 2).")
 
 
 def test_other_devices_matter_to_speeds_only(tmp_path: Path) -> None:
@@ -163,7 +170,7 @@ def test_other_devices_matter_to_speeds_only(tmp_path: Path) -> None:
     grid = the_grid(tmp_path)
     assert rows_of(grid)["b"]["notes"] is None
     assert cautions_of(grid) == (
-        "The runs are not alike in device: a (seed 1) have: two cores; b (seed 1) have: one H200."
+        "The runs are not alike in device: two cores (1 runs), one H200 (b seed 1)."
     )
 
 
@@ -182,7 +189,7 @@ def test_grids_whose_cells_differ_only_in_their_flags_are_alike(tmp_path: Path) 
 def test_scores_on_a_part_of_the_corpus_are_labelled(tmp_path: Path) -> None:
     finished(tmp_path / "own", "a", scores={"subset": {"europarl": [10, 2000]}})
     assert cautions_of(the_grid(tmp_path)) == (
-        "The scores of a (seed 1) cannot be compared with other people's: "
+        "The scores of a seed 1 cannot be compared with other people's: "
         "not the known corpus, lines of each file: europarl 10 of 2000."
     )
 

@@ -82,3 +82,9 @@ def test_an_update_that_was_made_again_has_its_last_loss(tmp_path: Path) -> None
     again = "2026 | INFO | train_inner | epoch 001:  9 / 9 loss=7.5, wps=1, num_updates=9, lr=0.1\n"
     log.write_text(SIMPLE + again)
     assert curves(log).training == {5: 8.9, 9: 7.5}
+
+
+def test_a_line_that_is_just_being_written_is_not_read(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(SIMPLE + VALID_SIMPLE.format(at=9) + VALID_SIMPLE.format(at=12)[:-20])
+    assert curves(log).validation == {9: 7.25}

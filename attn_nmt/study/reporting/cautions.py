@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from attn_nmt.study.costs.rows import PAPER_SIZE
 from attn_nmt.study.grids.settings import arch_of_size
 from attn_nmt.study.reporting.found import FoundGrid
-from attn_nmt.study.reporting.settings import CORPUS, WHOLE, Setting, labels
+from attn_nmt.study.reporting.settings import CORPUS, WHOLE, Setting, labels, told
 from attn_nmt.study.reporting.significance import SeedTest
 from attn_nmt.study.tables import Row
 
@@ -36,9 +36,7 @@ def _parts(found: Sequence[Setting]) -> list[str]:
 
 def _mixed(found: Sequence[Setting]) -> list[str]:
     return [
-        f"The runs are not alike in {setting.name}: "
-        + "; ".join(f"{labels(runs)} have: {text}" for text, runs in setting.values.items())
-        + "."
+        f"The runs are not alike in {setting.name}: {', '.join(told(setting))}."
         for setting in found
         if len(setting.values) > 1
     ]
@@ -49,9 +47,9 @@ def _untested(tests: Mapping[str, Sequence[SeedTest]]) -> list[str]:
     for cell, of_cell in tests.items():
         for test in of_cell:
             if test.problem is not None:
-                by_problem.setdefault(test.problem, []).append(f"{cell} (seed {test.seed})")
+                by_problem.setdefault(test.problem, []).append(f"{cell} seed {test.seed}")
     return [
-        f"There is no p of {', '.join(cells)}: {problem}" for problem, cells in by_problem.items()
+        f"There is no p of {'; '.join(cells)}: {problem}" for problem, cells in by_problem.items()
     ]
 
 

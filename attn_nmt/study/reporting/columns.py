@@ -50,6 +50,8 @@ COLUMNS = (
     Column("parameters", "parameters", ",d", "without embeddings and output projection"),
     Column("tokens_per_second", "tokens/s", ",.0f",
            "target tokens of training a second, the median over the seeds"),
+    Column("validation_loss", "validation loss", ".3f",
+           "at the end of the training, in bits a token, the mean over the seeds"),
     Column("on_envelope", "envelope", "", "yes if no other cell has at least its BLEU for fewer "
            "multiply-adds, nor a higher one for as many"),
     Column("notes", "notes", "", "what is missing, and in what a seed is unlike most of the grid"),

@@ -17,7 +17,7 @@ from attn_nmt.study.reporting.found import FoundGrid
 from attn_nmt.study.reporting.page import Line, Picture, Section, page
 from attn_nmt.study.reporting.rows import cell_rows
 from attn_nmt.study.reporting.scatter import bleu_over_gmacs
-from attn_nmt.study.reporting.settings import Setting, labels, settings
+from attn_nmt.study.reporting.settings import settings, told
 from attn_nmt.study.reporting.significance import SeedTest, seed_tests
 from attn_nmt.study.running.cell_files import TRAIN_LOG
 from attn_nmt.study.running.training_log import curves
@@ -69,7 +69,7 @@ def _grid_files(grid: FoundGrid, samples: int) -> tuple[Section, dict[str, bytes
         [Line(line, row["bleu"] is not None) for line, row in zip(texts, rows, strict=True)],
         [Picture(one.caption, one.alt, base64.b64encode(one.files["svg"]).decode())
          for one in drawn],
-        [*_told(found), *_bootstrap(tests, samples)],
+        [*((one.name, told(one)) for one in found), *_bootstrap(tests, samples)],
     )  # fmt: skip
     pictures = {
         f"{one.name}.{form}": content for one in drawn for form, content in one.files.items()
@@ -93,20 +93,9 @@ def _tests(grid: FoundGrid, samples: int) -> dict[str, list[SeedTest]]:
 def _summary(grid: FoundGrid) -> str:
     failed = sum(run.result is None and run.failure is not None for run in grid.runs)
     return (
-        f"{len(grid.finished)} of {len(grid.cells) * len(grid.seeds)} runs are finished: "
-        f"{len(grid.cells)} cells, seeds {', '.join(map(str, grid.seeds))}"
-        + (f"; {failed} failed." if failed else ".")
+        f"{len(grid.finished)} of {len(grid.cells) * len(grid.seeds)} runs are finished, "
+        f"{failed} failed. Cells: {len(grid.cells)}. Seeds: {', '.join(map(str, grid.seeds))}."
     )
-
-
-def _told(found: Sequence[Setting]) -> list[tuple[str, list[str]]]:
-    return [
-        (setting.name, [
-            text if len(setting.values) == 1 else f"{text}: {labels(runs)}"
-            for text, runs in setting.values.items()
-        ])
-        for setting in found
-    ]  # fmt: skip
 
 
 def _bootstrap(tests: dict[str, list[SeedTest]], samples: int) -> list[tuple[str, list[str]]]:
@@ -130,13 +119,13 @@ def _scatter(grid: FoundGrid, rows: Sequence[Row]) -> list[_Drawn]:
 def _curves(grid: FoundGrid) -> list[_Drawn]:
     read = [(cell.name, [curves(run.folder / TRAIN_LOG) for run in cell.runs])
             for cell in grid.cells]  # fmt: skip
-    told = [(name, seeds) for name, seeds in read
-            if any(one.training or one.validation for one in seeds)]  # fmt: skip
-    if not told:
+    drawn = [(name, seeds) for name, seeds in read
+             if any(one.training or one.validation for one in seeds)]  # fmt: skip
+    if not drawn:
         return []
     caption = f"{grid.name}: learning curves"
-    alt = f"Losses over updates of {len(told)} cells: {', '.join(name for name, _ in told)}."
-    files = draw(lambda: learning_curves(told), caption)
+    alt = f"Losses over updates of {len(drawn)} cells: {', '.join(name for name, _ in drawn)}."
+    files = draw(lambda: learning_curves(drawn), caption)
     return [_Drawn(f"{grid.name}-learning-curves", caption, alt, files)]
 
 

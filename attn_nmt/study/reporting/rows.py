@@ -16,7 +16,7 @@ from attn_nmt.study.reporting.found import FoundCell, FoundGrid, FoundRun
 from attn_nmt.study.reporting.settings import Setting, others
 from attn_nmt.study.reporting.significance import SeedTest, is_significant
 from attn_nmt.study.running.cell_files import TRAIN_LOG
-from attn_nmt.study.running.training_log import updates
+from attn_nmt.study.running.training_log import curves, updates
 from attn_nmt.study.tables import Row
 
 _OF_THE_PAPER = ("table2", "table3", "figure3-self")
@@ -83,7 +83,7 @@ def _notes(
              for seed in grid.seeds if seed not in {run.seed for run in cell.finished}]  # fmt: skip
     for run in cell.finished:
         notes += [f"seed {run.seed}: other {name} than most" for name in others(found, run)]
-    notes += [f"seed {test.seed}: no p, see above" for test in tests if test.problem]
+    notes += [f"seed {test.seed}: no p" for test in tests if test.problem]
     return notes if cell.runs else []
 
 
@@ -107,6 +107,8 @@ def _measured(runs: Sequence[FoundRun]) -> Row:
     bleu = [result["scores"]["bleu"] for result in results]
     speeds = [result["tokens_per_second"] for result in results]
     speeds = [speed for speed in speeds if speed is not None]
+    losses = [curves(run.folder / TRAIN_LOG).validation for run in runs]
+    last = [loss[max(loss)] for loss in losses if loss]
     # The model is the same for all seeds, or the notes say so.
     first = results[0]
     return {
@@ -117,6 +119,7 @@ def _measured(runs: Sequence[FoundRun]) -> Row:
         "paper_gmacs": _paper_gmacs(first["arch"], first["flags"]),
         "parameters": first["parameters"],
         "tokens_per_second": median(speeds) if speeds else None,
+        "validation_loss": fmean(last) if last else None,
     }
 
 

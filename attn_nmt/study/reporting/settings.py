@@ -52,13 +52,21 @@ def others(found: Sequence[Setting], run: FoundRun) -> list[str]:
     ]  # fmt: skip
 
 
+def told(setting: Setting) -> list[str]:
+    """Return each value of a setting, and which runs have it if not all have the same."""
+    if len(setting.values) == 1:
+        return list(setting.values)
+    (usual, most), *rest = setting.values.items()
+    return [f"{usual} ({len(most)} runs)", *(f"{text} ({labels(runs)})" for text, runs in rest)]
+
+
 def labels(runs: Sequence[FoundRun]) -> str:
-    """Return runs in words, such as ``1111 (seeds 1, 2), 0110 (seed 1)``."""
+    """Return runs in words, such as ``1111 seeds 1, 2; 0110 seed 1``."""
     by_cell: dict[str, list[str]] = {}
     for run in runs:
         by_cell.setdefault(run.cell, []).append(str(run.seed))
-    return ", ".join(
-        f"{cell} (seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)})"
+    return "; ".join(
+        f"{cell} seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
         for cell, seeds in by_cell.items()
     )
 
@@ -109,7 +117,8 @@ def _training(cell: FoundCell, run: FoundRun) -> str:
     words = [str(word) for word in found["train"]]
     model_flags = as_command_line(found["flags"])
     end = _TRAIN_WORDS + len(model_flags)
-    given = words[end:-2] if words[_TRAIN_WORDS:end] == model_flags else words[_TRAIN_WORDS:]
+    start = end if words[_TRAIN_WORDS:end] == model_flags else _TRAIN_WORDS
+    given = words[start:-2]  # the seed stands last
     return shlex.join([*as_command_line(_on_top(cell, found["flags"])), *given]) or "none"
 
 

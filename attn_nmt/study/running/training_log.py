@@ -12,8 +12,8 @@ _UPDATES = re.compile(r'num_updates["=: ]+(\d+)')
 _SPEED = re.compile(r'\btrain_inner\b.*\bwps["=: ]+([\d.]+)')
 _CURVES = re.compile(r"\| (train_inner|valid) \|(.*)")
 # Of a validation the JSON format has names that begin with the data's.
-_LOSS = re.compile(r'\b(?:valid_)?loss["=: ]+([-+.\w]+)')
-_AT = re.compile(r'\b(?:valid_)?num_updates["=: ]+([-+.\w]+)')
+_LOSS = re.compile(r'\b(?:valid_)?loss["=: ]+([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?|nan|inf)\b')
+_AT = re.compile(r'\b(?:valid_)?num_updates["=: ]+(\d+(?:\.\d+)?(?:e[-+]?\d+)?)\b')
 _DONE = "| done training in "
 _TAIL = 16_384
 
@@ -51,7 +51,8 @@ def curves(log: Path) -> Curves:
         return found
     with log.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            if match := _CURVES.search(line):
+            # The training may be writing the last line just now.
+            if line.endswith("\n") and (match := _CURVES.search(line)):
                 loss, update = _LOSS.search(match[2]), _AT.search(match[2])
                 if loss and update:
                     curve = found.validation if match[1] == "valid" else found.training
