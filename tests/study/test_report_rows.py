@@ -161,7 +161,15 @@ def test_results_that_are_of_other_settings_are_named(
     assert rows["b"]["notes"] == f"seed 2: other {name} than most"
     (caution,) = cautions_of(grid).splitlines()
     assert caution.startswith(f"The runs are not alike in {name}: ")
-    assert "(3 runs), " in caution and caution.endswith(" (b seed 2).")
+    assert " (a seeds 1, 2; b seed 1) against " in caution and caution.endswith(" (b seed 2).")
+
+
+def test_many_runs_are_counted(tmp_path: Path) -> None:
+    for seed in (1, 2, 3, 4, 5):
+        finished(tmp_path / "own", "a", seed, updates=99 if seed == 1 else 100)
+    assert cautions_of(the_grid(tmp_path)) == (
+        "The runs are not alike in updates: 100 (4 runs) against 99 (a seed 1)."
+    )
 
 
 def test_other_devices_matter_to_speeds_only(tmp_path: Path) -> None:
@@ -170,7 +178,7 @@ def test_other_devices_matter_to_speeds_only(tmp_path: Path) -> None:
     grid = the_grid(tmp_path)
     assert rows_of(grid)["b"]["notes"] is None
     assert cautions_of(grid) == (
-        "The runs are not alike in device: two cores (1 runs), one H200 (b seed 1)."
+        "The runs are not alike in device: two cores (a seed 1) against one H200 (b seed 1)."
     )
 
 

@@ -36,7 +36,7 @@ def _parts(found: Sequence[Setting]) -> list[str]:
 
 def _mixed(found: Sequence[Setting]) -> list[str]:
     return [
-        f"The runs are not alike in {setting.name}: {', '.join(told(setting))}."
+        f"The runs are not alike in {setting.name}: {' against '.join(told(setting))}."
         for setting in found
         if len(setting.values) > 1
     ]
@@ -65,7 +65,7 @@ def _unlike_paper(grid: FoundGrid, rows: Sequence[Row]) -> list[str]:
     told = ", ".join(f"{arch} on the corpus {corpus}" for arch, corpus in unlike)
     return [
         "The paper's BLEU is that of Transformer-base on WMT14 English-German, newstest2014. "
-        f"Here are results of {told}: not to be set beside it, only the order of the models."
+        f"Here are results of {told}: compare the order of the models, not the numbers."
     ]
 
 

@@ -41,7 +41,7 @@ COLUMNS = (
     Column("significant", "significant", "",
            f"yes if p is below {LEVEL} for every seed that both have finished and all differ in "
            "the same direction; the number of comparisons is not corrected for"),
-    Column("gmacs", "GFLOPs", ".3f",
+    Column("gmacs", "GFLOPs", "#.4g",
            "10^9 multiply-adds of one sentence pair in the paper's convention, as `costs` counts "
            "them"),
     Column("paper_gmacs", "GFLOPs, paper", ".1f", "printed, where the model is the paper's"),
@@ -49,7 +49,7 @@ COLUMNS = (
     Column("paper_percent", "% GFLOPs, paper", "+.1f", "printed, where the model is the paper's"),
     Column("parameters", "parameters", ",d", "without embeddings and output projection"),
     Column("tokens_per_second", "tokens/s", ",.0f",
-           "target tokens of training a second, the median over the seeds"),
+           "target tokens of training a second, the median over seeds; beside whatever else ran"),
     Column("validation_loss", "validation loss", ".3f",
            "at the end of the training, in bits a token, the mean over the seeds"),
     Column("on_envelope", "envelope", "", "yes if no other cell has at least its BLEU for fewer "

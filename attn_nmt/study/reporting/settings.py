@@ -17,6 +17,8 @@ CORPUS = "corpus"
 WHOLE = "as the data card names it"
 """Its value where nothing was."""
 _UNKNOWN = "unknown"
+_MANY = 4
+"""Runs that are counted, not named."""
 _TRAIN_WORDS = 6
 """Words of a training command before its flags: python -m MODULE ARCH DATA_BIN SAVE_DIR."""
 _LONG = ("files", "tools", "subset")
@@ -57,7 +59,8 @@ def told(setting: Setting) -> list[str]:
     if len(setting.values) == 1:
         return list(setting.values)
     (usual, most), *rest = setting.values.items()
-    return [f"{usual} ({len(most)} runs)", *(f"{text} ({labels(runs)})" for text, runs in rest)]
+    who = labels(most) if len(most) < _MANY else f"{len(most)} runs"
+    return [f"{usual} ({who})", *(f"{text} ({labels(runs)})" for text, runs in rest)]
 
 
 def labels(runs: Sequence[FoundRun]) -> str:
