@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+import re
+
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pylatexenc.latex2text import LatexNodes2Text
@@ -53,8 +55,12 @@ def test_markdown_says_what_it_was_given(table: list[tuple[str, ...]]) -> None:
 
 @settings(max_examples=60)
 @given(TABLE)
+@example([(r"a\\b{{}}__##~~^^", "--x ---", "'' ,, ``"), ("&&", "%%$$", "<<>>||")])
 def test_latex_says_what_it_was_given(table: list[tuple[str, ...]]) -> None:
-    assert read_latex(latex.table(table[0], table[1:], [])) == table
+    text = latex.table(table[0], table[1:], [])
+    assert read_latex(text) == table
+    # An error of LaTeX's outside formulas, which the library lets pass.
+    assert not re.search(r"(?<!\\)[_^#~]", text)
 
 
 def test_latex_aligns_numbers_to_the_right_and_has_a_minus() -> None:
