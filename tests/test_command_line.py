@@ -18,7 +18,7 @@ def leaves_with(body: str, **files: int) -> tuple[int, str]:
     script = f"import os\nfrom attn_nmt.command_line import run\ndef main():\n  {body}\nrun(main)"
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False,
-        **files,
+        env={**os.environ, "PYTHONUNBUFFERED": ""}, **files,
     )  # fmt: skip
     return result.returncode, result.stderr
 

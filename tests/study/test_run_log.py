@@ -58,7 +58,7 @@ def test_a_log_that_is_not_there_tells_nothing(tmp_path: Path) -> None:
 
 
 VALID_SIMPLE = (
-    "2026 | INFO | valid | epoch 001 | valid on 'valid' subset | loss 7.25 | nll_loss 6.5 "
+    "2026 | INFO | valid | epoch 001 | valid on 'valid' subset | nll_loss 6.5 | loss 7.25 "
     "| ppl 90.5 | wps 9 | num_updates {at} | best_loss 1.5\n"
 )
 VALID_JSON = (
@@ -86,5 +86,7 @@ def test_an_update_that_was_made_again_has_its_last_loss(tmp_path: Path) -> None
 
 def test_a_line_that_is_just_being_written_is_not_read(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    log.write_text(SIMPLE + VALID_SIMPLE.format(at=9) + VALID_SIMPLE.format(at=12)[:-20])
+    log.write_text(
+        SIMPLE + VALID_SIMPLE.format(at=9) + VALID_SIMPLE.format(at=12).partition("2 | best")[0]
+    )
     assert curves(log).validation == {9: 7.25}
