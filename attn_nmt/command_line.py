@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -16,14 +18,21 @@ class UsageError(Exception):
 def run(main: Callable[[], None]) -> NoReturn:
     """Run ``main`` and leave the process: 0, 1 after one line of error, or 130 when interrupted.
 
-    SIGTERM unwinds the stack like an interrupt, so that unfinished files are cleaned up.
+    If whoever reads its output went away, as ``head`` does, it leaves without a word and with 141,
+    as a shell tells of tools that SIGPIPE ends. SIGTERM unwinds the stack like an interrupt, so
+    that unfinished files are cleaned up.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         main()
+        sys.stdout.flush()
     except UsageError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            # Else Python complains when it writes out the rest at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(128 + signal.SIGPIPE)
         # A full disk, a folder that may not be written, a file that is not there.
         place = f"{error.filename}: " if error.filename else ""
         sys.exit(f"error: {place}{error.strerror or error}")
@@ -45,6 +54,13 @@ def positive(flag: str) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _reader_is_gone() -> bool:
+    """Whether it is the output that nobody reads, not a pipe to another process."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)  # an error is told unasked
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:

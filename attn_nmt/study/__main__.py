@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from argparse import ArgumentParser
 
 from attn_nmt.command_line import UsageError, run
-from attn_nmt.study.commands import compare, costs, plan
+from attn_nmt.study.commands import compare, costs, plan, report
 from attn_nmt.study.commands import run as run_grid
 
-COMMANDS = tuple(module.add_parser for module in (costs, plan, run_grid, compare))
+COMMANDS = tuple(module.add_parser for module in (costs, plan, run_grid, report, compare))
 """Each adds its parser to the subparsers it is given, with the defaults
 
 - ``run``, which is called with the options;
@@ -18,6 +19,8 @@ COMMANDS = tuple(module.add_parser for module in (costs, plan, run_grid, compare
 
 def main() -> None:
     """Run the command that is named first."""
+    # A model of fairseq's sets it to DEBUG on import, for everybody.
+    logging.getLogger().setLevel(logging.WARNING)
     parser = ArgumentParser(prog="python -m attn_nmt.study", allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add_parser in COMMANDS:

@@ -31,16 +31,26 @@ def render(rows: list[Row], form: str, columns: dict[str, str]) -> str:
     return _table(rows, columns)
 
 
-def _table(rows: list[Row], columns: dict[str, str]) -> str:
+def shown(rows: list[Row], columns: dict[str, str]) -> tuple[list[str], list[list[str]]]:
+    """Return the keys of the columns that say something in any row, and their values as text.
+
+    Args:
+        rows: all with the keys of ``columns``.
+        columns: keys, each with the format of its values; None becomes "", True "yes".
+    """
     cells = [[_cell(row[key], form) for key, form in columns.items()] for row in rows]
-    # A column that says nothing in any row is left out.
     told = [n for n in range(len(columns)) if any(row[n] for row in cells)]
-    lines = [list(columns), *cells]
-    widths = {n: max(len(line[n]) for line in lines) for n in told}
-    is_text = {n: any(isinstance(row[list(columns)[n]], str) for row in rows) for n in told}
+    return [list(columns)[n] for n in told], [[row[n] for n in told] for row in cells]
+
+
+def _table(rows: list[Row], columns: dict[str, str]) -> str:
+    keys, cells = shown(rows, columns)
+    lines = [keys, *cells]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    is_text = [any(isinstance(row[key], str) for row in rows) for key in keys]
     return "".join(
-        "  ".join(line[n].ljust(widths[n]) if is_text[n] else line[n].rjust(widths[n])
-                  for n in told).rstrip() + "\n"
+        "  ".join(text.ljust(width) if left else text.rjust(width)
+                  for text, width, left in zip(line, widths, is_text, strict=True)).rstrip() + "\n"
         for line in lines
     )  # fmt: skip
 

@@ -148,6 +148,7 @@ def test_the_installed_package_works_as_user_dir(
     user_dir = run_command(*with_site, "python3", "-m", "attn_nmt", cwd=tmp_path).stdout.strip()
     assert user_dir == str(site / "attn_nmt")
     assert (site / "attn_nmt" / "config" / "wmt_en_de.yaml").is_file()
+    assert (site / "attn_nmt" / "study" / "reporting" / "page.html").is_file()
     result = run_command(
         *with_site, "fairseq-validate", data_bin, "--user-dir", user_dir,
         "--path", trained / "checkpoint_best.pt", *VALIDATE, cwd=tmp_path,

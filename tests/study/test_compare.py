@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from translations import damaged, make_corpus, sentences, write
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.data_card import DataCard
 from attn_nmt.study.__main__ import main
-
-WORDS = [f"word{number}" for number in range(40)]
 
 
 @pytest.fixture
@@ -28,25 +25,6 @@ def compare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return capsys.readouterr().out
 
     return run
-
-
-def sentences(seed: int = 0, count: int = 60) -> list[str]:
-    rng = random.Random(seed)
-    return [" ".join(rng.choices(WORDS, k=12)) for _ in range(count)]
-
-
-def damaged(lines: list[str], seed: int, share: float) -> list[str]:
-    rng = random.Random(seed)
-    return [
-        " ".join("wrong" if rng.random() < share else word for word in line.split())
-        for line in lines
-    ]
-
-
-def write(path: Path, lines: list[str]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(line + "\n" for line in lines))
-    return path
 
 
 @pytest.fixture
@@ -95,13 +73,6 @@ def make_run(folder: Path, corpus: Path, lines: list[str]) -> Path:
     result = {"scores": {"bleu": 1}, "evaluation": "evaluation-test-average5",
               "data_bin": str(corpus / "data-bin")}  # fmt: skip
     (folder / "result.json").write_text(json.dumps(result))
-    return folder
-
-
-def make_corpus(folder: Path, lines: list[str]) -> Path:
-    write(folder / "raw" / "test.de", lines)
-    write(folder / "raw" / "valid.de", ["one"])
-    DataCard("copy", "en", "de", "sentencepiece", {}, {}, {}, 1, {}, {}).write(folder)
     return folder
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attn_nmt.study.running.training_log import last_lines, says_done, tokens_per_second, updates
+from attn_nmt.study.running.training_log import (
+    Curves,
+    curves,
+    last_lines,
+    says_done,
+    tokens_per_second,
+    updates,
+)
 
 SIMPLE = """\
 2026 | INFO | train_inner | epoch 001:  5 / 9 loss=8.9, wps=100.5, ups=2, num_updates=5, lr=0.1
@@ -44,6 +51,42 @@ def test_done_is_the_last_training_only(tmp_path: Path) -> None:
 def test_a_log_that_is_not_there_tells_nothing(tmp_path: Path) -> None:
     log = tmp_path / "log"
     assert (updates(log), tokens_per_second(log), says_done(log)) == (0, None, False)
+    assert curves(log) == Curves()
     log.write_text("one\ntwo\nthree")
     assert (updates(log), tokens_per_second(log)) == (0, None)
     assert last_lines(log, 2) == "two\nthree"
+
+
+VALID_SIMPLE = (
+    "2026 | INFO | valid | epoch 001 | valid on 'valid' subset | nll_loss 6.5 | loss 7.25 "
+    "| ppl 90.5 | wps 9 | num_updates {at} | best_loss 1.5\n"
+)
+VALID_JSON = (
+    '2026 | INFO | valid | {{"epoch": 1, "valid_loss": "7.25", "valid_nll_loss": "6.5", '
+    '"valid_num_updates": "{at}", "valid_best_loss": "1.5"}}\n'
+)
+
+
+def test_losses_are_those_of_their_updates(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(VALID_SIMPLE.format(at=20) + SIMPLE + VALID_SIMPLE.format(at=9))
+    found = curves(log)
+    assert found == Curves({5: 8.9, 9: 8.6}, {9: 7.25, 20: 7.25})
+    assert list(found.validation) == [9, 20]
+    log.write_text(VALID_JSON.format(at=500) + JSON)
+    assert curves(log) == Curves({500: 8.9, 600: 8.9, 700: 8.9}, {500: 7.25})
+
+
+def test_an_update_that_was_made_again_has_its_last_loss(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    again = "2026 | INFO | train_inner | epoch 001:  9 / 9 loss=7.5, wps=1, num_updates=9, lr=0.1\n"
+    log.write_text(SIMPLE + again)
+    assert curves(log).training == {5: 8.9, 9: 7.5}
+
+
+def test_a_line_that_is_just_being_written_is_not_read(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        SIMPLE + VALID_SIMPLE.format(at=9) + VALID_SIMPLE.format(at=12).partition("2 | best")[0]
+    )
+    assert curves(log).validation == {9: 7.25}

@@ -39,7 +39,7 @@ def model_row(model: Model, length: int, sentences: int | None = None) -> Row:
     """
     parts = mechanisms(model.config, length)
     gmacs = sum(part.multiply_adds for part in parts) / GIGA
-    printed = _printed_gflops().get(_structure(model.config))
+    printed = printed_gflops(model.config)
     return {
         "grid": model.grid,
         "name": model.name,
@@ -54,6 +54,11 @@ def model_row(model: Model, length: int, sentences: int | None = None) -> Row:
         "percent": None,
         "paper_percent": None,
     }
+
+
+def printed_gflops(config: AttnTransformerConfig) -> float | None:
+    """Return what the paper prints for a model of this structure, None if it prints nothing."""
+    return _printed_gflops().get(_structure(config))
 
 
 def add_percents(rows: list[Row], models: Sequence[Model]) -> None:

@@ -1,0 +1,56 @@
+"""``report``: what ``run`` left, as a page, tables and figures."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from attn_nmt.command_line import positive
+from attn_nmt.study.comparing.significance import TESTS
+from attn_nmt.study.reporting.found import find_grids
+from attn_nmt.whole_files import replacing
+
+_FOLDER = "report"
+
+
+def add_parser(commands: Any) -> None:
+    """Add the parser of ``report`` to the subparsers of the study."""
+    parser: ArgumentParser = commands.add_parser(
+        "report",
+        help="what `run` left, as a page, tables and figures",
+        description="Write one HTML page that needs no network, and of each grid the table as "
+        "CSV, Markdown and LaTeX and the figures as SVG and PNG. What is not finished is shown as "
+        "missing. A table of the paper sets each cell against the one before it; other grids need "
+        "--baseline for that.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("runs", metavar="RUNS", type=Path,
+                        help="what `run --out` was given, or the folder of one grid in "
+                        "it")  # fmt: skip
+    parser.add_argument("--out", metavar="DIR", type=Path, help="RUNS/report")
+    parser.add_argument("--baseline", metavar="CELL",
+                        help="set every other cell against this one, in each grid that has "
+                        "it")  # fmt: skip
+    parser.add_argument("--samples", metavar="N", type=positive("--samples"), default=TESTS["bs"],
+                        help=f"of each paired bootstrap; {TESTS['bs']}")  # fmt: skip
+    parser.set_defaults(run=write_report, passes_flags_on=False)
+
+
+def write_report(options: Namespace) -> None:
+    """Write every file whole, and print where the page is.
+
+    Raises:
+        UsageError: before anything is written, if there are no runs or one is broken.
+        OSError: if a file cannot be written.
+    """
+    # Here, since no other command of the study should wait for matplotlib.
+    from attn_nmt.study.reporting.files import PAGE, report_files
+
+    files = report_files(find_grids(options.runs, options.baseline), options.samples)
+    out = options.out or options.runs / _FOLDER
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        with replacing(out / name) as unfinished:
+            unfinished.write_bytes(content)
+    print(out / PAGE)

@@ -1,0 +1,83 @@
+"""The figures: what is drawn where, and whether it can be read."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import pytest
+from matplotlib import style
+from matplotlib.figure import Figure
+
+from attn_nmt.study.grids.named import GRIDS
+from attn_nmt.study.reporting.curves import learning_curves
+from attn_nmt.study.reporting.figures import _STYLE
+from attn_nmt.study.reporting.scatter import bleu_over_gmacs
+from attn_nmt.study.running.training_log import Curves
+
+# Costs that many cells of the paper's tables share.
+COSTS = (1.75, 2.22, 2.57, 2.71, 2.74, 2.74, 2.88, 3.21)
+
+
+def rows() -> list[dict[str, Any]]:
+    rng = random.Random(3)
+    return [
+        {"cell": cell.name, "gmacs": rng.choice(COSTS), "bleu": rng.gauss(27.5, 0.2),
+         "bleu_deviation": rng.choice([None, 0.1]), "on_envelope": number < 3}
+        for number, cell in enumerate(GRIDS["table2"])
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def scatter() -> tuple[list[dict[str, Any]], Figure]:
+    given = rows()
+    with style.context(["default", _STYLE]):
+        figure = bleu_over_gmacs([*given, {**given[0], "cell": "no result", "bleu": None}], 50)
+        figure.draw_without_rendering()
+    return given, figure
+
+
+def test_every_cell_has_a_point_and_a_name_beside_it(scatter: Any) -> None:
+    given, figure = scatter
+    (axes,) = figure.axes
+    names = [text.get_text() for text in axes.texts if text.get_text()]
+    assert sorted(names) == sorted(row["cell"] for row in given)
+    points = {(float(x), float(y)) for line in axes.lines if line.get_marker() == "o"
+              for x, y in zip(*line.get_data(), strict=True)}  # fmt: skip
+    assert points == {(row["gmacs"], row["bleu"]) for row in given}
+    bars = sum(len(segments.get_segments()) for segments in axes.collections)
+    assert bars == sum(row["bleu_deviation"] is not None for row in given)
+
+
+def test_no_name_lies_on_another_one(scatter: Any) -> None:
+    _, figure = scatter
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text()]
+    assert len(boxes) == 18
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    inside = figure.axes[0].get_window_extent().padded(2)
+    assert all(inside.contains(*box.p0) and inside.contains(*box.p1) for box in boxes)
+
+
+def test_the_envelope_goes_up_in_steps(scatter: Any) -> None:
+    given, figure = scatter
+    (envelope,) = [line for line in figure.axes[0].lines if line.get_label() == "upper envelope"]
+    expected = sorted((row["gmacs"], row["bleu"]) for row in given if row["on_envelope"])
+    assert [tuple(point) for point in envelope.get_xydata()] == expected
+    assert envelope.get_drawstyle() == "steps-post"
+
+
+def test_each_run_has_its_curves_and_each_cell_its_colour() -> None:
+    one = Curves({10: 9.0, 20: 8.0, 200: 3.0}, {100: 5.0, 200: 4.0})
+    two = Curves({10: 9.5, 200: float("nan")}, {})
+    figure = learning_curves([("a", [one, two]), ("b", [one])])
+    validation, training = figure.axes
+    drawn = [dict(zip(*line.get_data(), strict=True)) for line in training.lines]
+    assert drawn[0] == drawn[2] == one.training and list(drawn[1]) == [10, 200]
+    assert dict(zip(*validation.lines[0].get_data(), strict=True)) == one.validation
+    colours = [line.get_color() for line in training.lines]
+    assert colours[0] == colours[1] != colours[2]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+    # From a tenth of the updates on nothing is cut off.
+    low, high = validation.get_ylim()
+    assert low < 3 and 8 < high < 9

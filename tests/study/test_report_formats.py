@@ -1,0 +1,72 @@
+"""Tables in Markdown and LaTeX, read back by libraries that know nothing of this package."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from pylatexenc.latex2text import LatexNodes2Text
+
+from attn_nmt.study.reporting import latex, markdown
+
+# One line without spaces at the ends, of what has a meaning in either language.
+TEXT = st.text(r"ab12 -_*`\{}[]<>|#~&$%^'\",.!±Δ", max_size=20).map(
+    lambda text: " ".join(text.split())
+)
+TABLE = st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=2, max_size=4)
+
+
+def read_markdown(text: str) -> list[tuple[str, ...]]:
+    """The cells as a reader sees them."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    assert [token.type for token in tokens[:1]] == ["table_open"]
+    rows: list[list[str]] = []
+    for token in tokens:
+        if token.type == "tr_open":
+            rows.append([])
+        elif token.type == "inline":
+            children = token.children or []
+            assert {child.type for child in children} <= {"text", "text_special"}, token
+            rows[-1].append("".join(child.content for child in children))
+    return [tuple(row) for row in rows]
+
+
+def read_latex(text: str) -> list[tuple[str, ...]]:
+    """The cells as a reader sees them."""
+    _, body = text.split(r"\begin{tabular}")
+    lines = [line.removesuffix(r" \\") for line in body.splitlines() if line.endswith(r" \\")]
+    # An escaped ampersand has a backslash before it and no space around it.
+    cells = [line.replace(r"\&", "\0").split("&") for line in lines]
+    return [tuple(plain(cell.strip()) for cell in row) for row in cells]
+
+
+def plain(text: str) -> str:
+    read: str = LatexNodes2Text().latex_to_text(text.replace("\0", r"\&"))
+    return read.replace("\u02c6", "^").replace("\u2212", "-")
+
+
+@settings(max_examples=60)
+@given(TABLE)
+def test_markdown_says_what_it_was_given(table: list[tuple[str, ...]]) -> None:
+    assert read_markdown(markdown.table(table[0], table[1:])) == table
+
+
+@settings(max_examples=60)
+@given(TABLE)
+@example([(r"a\\b{{}}__##~~^^", "--x ---", "'' ,, ``"), ("&&", "%%$$", "<<>>||")])
+def test_latex_says_what_it_was_given(table: list[tuple[str, ...]]) -> None:
+    text = latex.table(table[0], table[1:], [])
+    assert read_latex(text) == table
+    # An error of LaTeX's outside formulas, which the library lets pass.
+    assert not re.search(r"(?<!\\)[_^#~]", text)
+
+
+def test_latex_aligns_numbers_to_the_right_and_has_a_minus() -> None:
+    text = latex.table(["cell", "x", "seeds"], [["0100", "-1.5", "1 of 2"], ["1", "", ""]],
+                       ["a\nremark"])  # fmt: skip
+    assert text.splitlines() == [
+        "% a remark", r"\begin{tabular}{lrl}", r"\hline", r"cell & x & seeds \\", r"\hline",
+        r"0100 & $-$1.5 & 1 of 2 \\", r"1 &  &  \\", r"\hline", r"\end{tabular}",
+    ]  # fmt: skip

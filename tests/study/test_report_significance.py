@@ -1,0 +1,100 @@
+"""Significance by seeds, against sacreBLEU itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from result_folders import translated
+from translations import damaged, make_corpus, sentences, write
+
+from attn_nmt.study.reporting.found import find_grids
+from attn_nmt.study.reporting.significance import SeedTest, is_significant, seed_tests
+
+SAMPLES = 50
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Of "table3" the cell 0100-span13, and dynamic-kernel13 with one seed more."""
+    right = sentences()
+    corpus = make_corpus(tmp_path / "corpus", right)
+    shares = {"0100-span13": {1: 0.2, 2: 0.2}, "dynamic-kernel13": {1: 0.1, 2: 0.18, 3: 0.1}}
+    for number, (cell, by_seed) in enumerate(shares.items()):
+        for seed, share in by_seed.items():
+            lines = damaged(right, 10 * number + seed, share)
+            translated(tmp_path / "runs" / "table3", cell, seed, corpus, lines, right)
+    return tmp_path / "runs"
+
+
+def paired(runs: Path) -> list[SeedTest]:
+    (grid,) = find_grids(runs)
+    before, cell = grid.cell("0100-span13"), grid.cell("dynamic-kernel13")
+    assert before is not None and cell is not None and cell.before == before.name
+    return seed_tests(before, cell, SAMPLES)
+
+
+def sacrebleu_says(reference: Path, systems: list[Path]) -> tuple[float, float]:
+    """The difference and p of sacreBLEU's own command."""
+    result = subprocess.run(
+        [sys.executable, "-m", "sacrebleu", reference, "-i", *systems, "-m", "bleu", "--paired-bs",
+         "--paired-bs-n", str(SAMPLES), "-f", "json", "-w", "4"],
+        capture_output=True, text=True, check=True, env={**os.environ, "SACREBLEU_SEED": "12345"},
+    )  # fmt: skip
+    first, second = (entry["BLEU"] for entry in json.loads(result.stdout))
+    return second["score"] - first["score"], second["p_value"]
+
+
+def test_each_seed_is_tested_against_the_same_seed(runs: Path, tmp_path: Path) -> None:
+    found = paired(runs)
+    assert [test.seed for test in found] == [1, 2]
+    for test in found:
+        systems = [
+            runs / "table3" / cell / f"seed{test.seed}" / "evaluation-test-average2/hypotheses.de"
+            for cell in ("0100-span13", "dynamic-kernel13")
+        ]
+        difference, p_value = sacrebleu_says(tmp_path / "corpus/raw/test.de", systems)
+        assert test.difference == pytest.approx(difference, abs=0.011)
+        assert test.p_value == pytest.approx(p_value, abs=1e-4) and test.problem is None
+    assert len({test.p_value for test in found}) == 2
+
+
+@pytest.mark.parametrize(
+    ("pairs", "verdict"),
+    [
+        ([], None),
+        ([(1.0, 0.04)], True),
+        ([(1.0, 0.05)], False),
+        ([(1.0, 0.01), (2.0, 0.04)], True),
+        ([(1.0, 0.01), (2.0, 0.06)], False),
+        ([(1.0, 0.01), (-2.0, 0.01)], False),
+        ([(-1.0, 0.01), (-2.0, 0.01)], True),
+        ([(1.0, 0.01), (2.0, None)], None),
+    ],
+)
+def test_every_seed_must_say_so(pairs: list[Any], verdict: bool | None) -> None:
+    tests = [SeedTest(n, difference, p, None) for n, (difference, p) in enumerate(pairs)]
+    assert is_significant(tests) is verdict
+
+
+def test_translations_that_are_not_those_of_the_score_are_not_tested(runs: Path) -> None:
+    folder = runs / "table3" / "dynamic-kernel13" / "seed2"
+    other = damaged(sentences(), 99, 0.5)
+    write(folder / "evaluation-test-average2" / "hypotheses.de", other)
+    first, second = paired(runs)
+    assert first.p_value is not None and second.p_value is None
+    assert second.problem is not None
+    assert second.problem.startswith(f"{folder} must hold the translations that were scored ")
+
+
+def test_without_the_corpus_there_is_no_p_but_a_difference(runs: Path, tmp_path: Path) -> None:
+    with_corpus = paired(runs)
+    (tmp_path / "corpus").rename(tmp_path / "elsewhere")
+    for before, after in zip(with_corpus, paired(runs), strict=True):
+        assert after.p_value is None and after.difference == before.difference
+        assert after.problem is not None and "data_card.json must exist" in after.problem
