@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from attn_nmt.benchmarking.goals import GOALS, Row
-from attn_nmt.benchmarking.layout import comparison, markdown
+from attn_nmt.benchmarking.layout import comparison, markdown, shares
 from attn_nmt.benchmarking.lengths import LENGTHS, MECHANISMS, measure_lengths
 from attn_nmt.benchmarking.models import OTHERS, Model
 from attn_nmt.benchmarking.roofline import matrix_rate
@@ -21,6 +21,9 @@ from attn_nmt.command_line import positive
 from attn_nmt.study.commands.model_flags import add_model_flags, given_flags
 from attn_nmt.study.grids.settings import one_of, read_config
 from attn_nmt.whole_files import replacing
+
+Table = list[dict[str, Any]]
+"""Of what the commands return, the first is for JSON, the others are shown."""
 
 
 def main() -> None:
@@ -38,8 +41,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    rows, shown = options.run(options)
-    print(markdown(shown))
+    rows, *tables = options.run(options)
+    print(*(markdown(table) for table in tables if table), sep="\n\n")
     if options.json is not None:
         with replacing(options.json) as unfinished:
             unfinished.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
@@ -82,7 +85,7 @@ def _add_lengths(commands: Any) -> None:
     parser.add_argument("--fit-from", type=int, default=512, choices=LENGTHS,
                         help="the shortest sentence of the fit; 512")  # fmt: skip
 
-    def run(options: Namespace) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    def run(options: Namespace) -> tuple[Table, ...]:
         rows = measure_lengths(options.only, options.rounds, options.fit_from)
         return rows, rows
 
@@ -105,7 +108,7 @@ def _rows(work: str, options: Namespace) -> list[Row]:
             for arch in options.arch]  # fmt: skip
 
 
-def _compare(rows: list[Row], rounds: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _compare(rows: list[Row], rounds: int) -> tuple[Table, ...]:
     rate = matrix_rate()
     measured = [measure(row, rounds, rate) for row in tqdm(rows, desc="rows")]
-    return measured, [comparison(row) for row in measured]
+    return measured, [comparison(row) for row in measured], shares(measured)

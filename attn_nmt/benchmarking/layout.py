@@ -32,6 +32,16 @@ def comparison(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def shares(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return where the time of the searches went, ours and the others', a row each."""
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        for name, key in ((row["model"], "shares"), (row["against"], "other shares")):
+            if row[key] is not None:
+                found.setdefault(name, row[key])
+    return [{"share of a search": f"`{name}`", **parts} for name, parts in found.items()]
+
+
 def _verdict(row: dict[str, Any]) -> str:
     pairs = [(row["goal"], row["time"]), (row["memory goal"], row["memory"])]
     judged = [found <= goal for goal, found in pairs if None not in (goal, found)]

@@ -27,10 +27,10 @@ def interleaved(
 
 def seconds(step: Step) -> float:
     """Time one call, waiting for the GPU."""
-    _finish()
+    finish()
     start = time.perf_counter()
     step()
-    _finish()
+    finish()
     return time.perf_counter() - start
 
 
@@ -43,6 +43,7 @@ def ratio(own: list[float], other: list[float]) -> tuple[float, float, float]:
     return median, low, high
 
 
-def _finish() -> None:
+def finish() -> None:
+    """Wait for what the GPU was given to do."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

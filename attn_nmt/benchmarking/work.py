@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from fairseq.sequence_generator import SequenceGenerator
@@ -51,7 +52,12 @@ def training(model: Model, sizes: Sizes) -> Step:
 
 
 def decoding(model: Model, sizes: Sizes) -> Step:
-    """Return fairseq's beam search over a batch.
+    """Return fairseq's beam search over a batch."""
+    return searching(model, sizes)[1]
+
+
+def searching(model: Model, sizes: Sizes) -> tuple[Any, Step]:
+    """Return a model and fairseq's beam search with it over a batch.
 
     Every hypothesis has as many tokens as the longest source: the models are not trained, and one
     that ended sooner would look faster.
@@ -70,7 +76,7 @@ def decoding(model: Model, sizes: Sizes) -> Step:
         with torch.no_grad():
             search.generate([built], {"net_input": inputs})
 
-    return step
+    return built, step
 
 
 def encoding(model: Model, sizes: Sizes) -> Step:

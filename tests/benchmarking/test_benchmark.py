@@ -140,7 +140,10 @@ def test_table_and_json(
     assert row["flags"] == {"encoder_layers": 1}
     assert 0 < row["low"] <= row["time"] <= row["high"]
     assert 0 < row["roofline"] < 1
-    header, _, line = capsys.readouterr().out.strip().splitlines()
+    for parts in (row["shares"], row["other shares"]):
+        assert sum(parts.values()) == pytest.approx(1.0)
+        assert min(parts.values()) > 0
+    header, _, line = capsys.readouterr().out.strip().split("\n\n")[0].splitlines()
     cells = dict(zip(header.strip("| ").split(" | "), line.strip("| ").split(" | "), strict=False))
     assert cells["time"] == f"{row['time']:.2f}"
     assert cells["model"] == f"`{TINY} --encoder-layers 1`"
