@@ -7,5 +7,6 @@
 - ``costs``: what a model costs
 - ``running``: from a plan to results
 - ``comparing``: whether systems differ
+- ``inspecting``: what a model does with one sentence
 - ``describe``, ``tables``: a model in words; rows as a table, CSV or JSON
 """

@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 from attn_nmt.command_line import UsageError, run
-from attn_nmt.study.commands import compare, costs, plan
+from attn_nmt.study.commands import compare, costs, inspect, plan
 from attn_nmt.study.commands import run as run_grid
 
-COMMANDS = tuple(module.add_parser for module in (costs, plan, run_grid, compare))
+COMMANDS = tuple(module.add_parser for module in (costs, plan, run_grid, compare, inspect))
 """Each adds its parser to the subparsers it is given, with the defaults
 
 - ``run``, which is called with the options;
