@@ -121,6 +121,7 @@ def test_what_is_drawn() -> None:
     pictures = view.pictures(rows, columns)
     drawn = {picture.name: picture for picture in pictures}
     exact(drawn["weights"].values, view.weights)
+    exact(view.arrays()["energy.key_only"], view.energies["key_only"])
     for name in ("query_position", "key_only"):
         assert drawn[f"energy of {name}"].kind == "energy"
         exact(drawn[f"energy of {name}"].values, view.centred(name))

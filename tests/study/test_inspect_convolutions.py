@@ -54,22 +54,24 @@ def test_arrows_are_the_offsets_of_a_plain_loop(causal: bool, taps: int) -> None
     assert ("to the right" in arrows.why_zero) == causal
 
 
-def convolutions() -> list[HeadwiseConv1d]:
-    return [
-        kind(WIDTH, taps, 2, causal=causal, glu=glu).double()
-        for kind, taps, causal, glu in (
-            (DynamicConv1d, 3, False, True),
-            (DynamicConv1d, 4, False, False),
-            (DynamicConv1d, 9, True, True),
-            (LightweightConv1d, 3, True, True),
-            (LightweightConv1d, 15, False, True),
-        )
-    ]
+@pytest.fixture(
+    params=[
+        (DynamicConv1d, 3, False, True),
+        (DynamicConv1d, 4, False, False),
+        (DynamicConv1d, 9, True, True),
+        (LightweightConv1d, 3, True, True),
+        (LightweightConv1d, 15, False, True),
+    ],
+    ids=lambda case: f"{case[0].__name__} {case[1]}",
+)
+def module(request: pytest.FixtureRequest) -> HeadwiseConv1d:
+    kind, taps, causal, glu = request.param
+    made: HeadwiseConv1d = kind(WIDTH, taps, 2, causal=causal, glu=glu).double()
+    randomize(made)
+    return made
 
 
-@pytest.mark.parametrize("module", convolutions(), ids=str)
 def test_bands_times_values_are_the_output(module: HeadwiseConv1d) -> None:
-    randomize(module)
     x = sentence()
     view = KernelView.of(module, x)
     # (L, 1, C) -> (H, L, D)
@@ -78,9 +80,7 @@ def test_bands_times_values_are_the_output(module: HeadwiseConv1d) -> None:
     torch.testing.assert_close(output, module(x)[:, 0], rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("module", convolutions(), ids=str)
 def test_bands_lie_where_the_kernel_reaches(module: HeadwiseConv1d) -> None:
-    randomize(module)
     view = KernelView.of(module, sentence())
     bands, taps = view.pictures(TOKENS)
     torch.testing.assert_close(

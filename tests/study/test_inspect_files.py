@@ -84,7 +84,7 @@ def test_the_page_holds_all_numbers(written: Path, panels: list[Panel]) -> None:
             np.testing.assert_allclose(one["values"], picture.values, rtol=1e-4)
             assert np.array_equal(one["masked"], picture.masked)
         if panel.arrows is not None:
-            for key in ("offsets", "positions", "reads"):
+            for key in ("offsets", "positions", "reads", "neighbours", "shares"):
                 np.testing.assert_allclose(
                     found["arrows"][key], getattr(panel.arrows, key), rtol=1e-4
                 )

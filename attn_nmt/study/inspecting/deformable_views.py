@@ -54,6 +54,8 @@ class DeformableView:
             array(self.offsets),
             array(self.positions),
             array(self.neighbour_shares.sum(-1)),
+            array(self.neighbours),
+            array(self.neighbour_shares),
             f"{outside} or to the right of the token" if self.causal else outside,
         )
 

@@ -45,7 +45,8 @@ class Arrows:
     """Where the taps of each token read.
 
     Shape:
-        - offsets, positions, reads: (L, K), in tokens; reads: how much of a token is read, 0 to 1
+        - offsets, positions: (L, K), in tokens; reads: (L, K), how much of a token is read, 0 to 1
+        - neighbours, shares: (L, K, 2), the tokens around the position and how much of each
     """
 
     tokens: Sequence[str]
@@ -53,6 +54,8 @@ class Arrows:
     offsets: Array
     positions: Array
     reads: Array
+    neighbours: Array
+    shares: Array
     why_zero: str
     """Where nothing is read, in a few words."""
 

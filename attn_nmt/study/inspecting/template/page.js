@@ -238,10 +238,13 @@ function arrowReading(arrows, q, m) {
   const where = `“${arrows.tokens[q]}” (${q + 1}), tap ${arrows.taps[m]}: offset ${signed(offset)}, reads at ` +
     `${(position + 1).toFixed(2)}`;
   if (reads === 0) return `${where}, ${arrows.why_zero}: zero.`;
-  const left = Math.floor(position);
-  const near = [left, left + 1].filter((k) => k in arrows.tokens && Math.abs(position - k) < 1);
-  const parts = reads < 0.995 ? ` (${(100 * reads).toFixed(0)} % of a token, the rest is ${arrows.why_zero})` : "";
-  return `${where}, at ${near.map((k) => `“${arrows.tokens[k]}” (${k + 1})`).join(" and ")}${parts}.`;
+  const percent = (share) => (100 * share).toFixed(0) + " %";
+  const parts = arrows.neighbours[q][m].flatMap((k, side) => {
+    const share = arrows.shares[q][m][side];
+    return share > 0 ? [`${percent(share)} of “${arrows.tokens[k]}” (${k + 1})`] : [];
+  });
+  if (reads < 0.995) parts.push(`${percent(1 - reads)} is ${arrows.why_zero}, zero`);
+  return `${where}: ${parts.join(", ")}.`;
 }
 
 function showArrows(arrows) {
