@@ -19,6 +19,8 @@ from attn_nmt.whole_files import replacing
 
 DIGITS = 5
 """Significant digits of a number in the page."""
+SCRIPTS = ("elements.js", "heat_map.js", "arrows.js", "choosers.js")
+"""Of the template, in the order in which the page runs them, as one."""
 UNIFORM = 1e-6
 """Nats below which weights are uniform but for rounding, and no term has a share in them."""
 
@@ -42,7 +44,7 @@ def write_page(
         loader=PackageLoader(__package__, "template"), autoescape=True, undefined=StrictUndefined
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    script, style = (_read(name) for name in ("page.js", "page.css"))
+    script, style = "\n".join(_read(name) for name in SCRIPTS), _read("page.css")
     text = environment.get_template("page.html").render(
         panels=panels, sentence=sentence, facts=facts, flags=flags, pictures=pictures,
         data=page_data(panels), shares_of=term_shares, script=Markup(script), style=Markup(style),
