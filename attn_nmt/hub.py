@@ -9,7 +9,7 @@ translator.translate(["We are learning Mongolian."])
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,29 +94,53 @@ class Translator:
         """
         found = [""] * len(sentences)
         encoded = {
-            number: self._encode(sentence)
+            number: self.encode(sentence)
             for number, sentence in enumerate(sentences)
             if sentence.strip()
         }
-        generator = self.task.build_generator(self.models, _search(beam, lenpen))
         order = list(encoded)
-        for batch in self._batches([encoded[number] for number in order], max_tokens):
-            hypotheses = self.task.inference_step(generator, self.models, batch)
-            for row, best in zip(batch["id"].tolist(), hypotheses, strict=True):
-                found[order[row]] = self._decode(best[0]["tokens"])
+        for row, tokens in self._search(list(encoded.values()), beam, lenpen, max_tokens):
+            found[order[row]] = self.decode(tokens)
         return found
 
-    def _encode(self, sentence: str) -> torch.Tensor:
-        subwords = self.segmenter.encode(sentence)
-        dictionary = self.task.source_dictionary
-        tokens: torch.Tensor = dictionary.encode_line(subwords, add_if_not_exist=False).long()
-        longest = min(model.max_positions()[0] for model in self.models)
+    def search(self, source: torch.Tensor, *, beam: int = 4, lenpen: float = 0.6) -> torch.Tensor:
+        """Return the translation of one sentence as tokens, (S) -> (T), </s> at the end of both."""
+        ((_, tokens),) = self._search([source], beam, lenpen, len(source))
+        return tokens
+
+    def encode(self, sentence: str, *, target: bool = False) -> torch.Tensor:
+        """Return the tokens of a sentence of the source or of the target language, with </s>.
+
+        Raises:
+            ValueError: if it is longer than the model can take, in subwords.
+        """
+        split = self.segmenter.encode_target if target else self.segmenter.encode
+        dictionary = self.task.target_dictionary if target else self.task.source_dictionary
+        tokens: torch.Tensor = dictionary.encode_line(
+            split(sentence), add_if_not_exist=False
+        ).long()
+        longest = min(model.max_positions()[int(target)] for model in self.models)
         if len(tokens) > longest:
             raise ValueError(
                 f"A sentence must have at most {longest} subwords, but {sentence[:40]!r} has "
                 f"{len(tokens)} instead."
             )
         return tokens
+
+    def decode(self, tokens: torch.Tensor) -> str:
+        """Return the plain text of a translation."""
+        mark = SUBWORD_MARK[self.card.subword]
+        return self.segmenter.decode(self.task.target_dictionary.string(tokens.cpu(), mark))
+
+    def _search(
+        self, sources: list[torch.Tensor], beam: int, lenpen: float, max_tokens: int
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield the number of each source and its best hypothesis, in an order of its own."""
+        generator = self.task.build_generator(self.models, _search_settings(beam, lenpen))
+        for batch in self._batches(sources, max_tokens):
+            hypotheses = self.task.inference_step(generator, self.models, batch)
+            for row, best in zip(batch["id"].tolist(), hypotheses, strict=True):
+                yield row, best[0]["tokens"].cpu()
 
     def _batches(self, tokens: list[torch.Tensor], max_tokens: int) -> Any:
         if not tokens:
@@ -130,11 +154,7 @@ class Translator:
         for batch in iterator.next_epoch_itr(shuffle=False):
             yield utils.move_to_cuda(batch, self.device) if self.device.type == "cuda" else batch
 
-    def _decode(self, tokens: torch.Tensor) -> str:
-        mark = SUBWORD_MARK[self.card.subword]
-        return self.segmenter.decode(self.task.target_dictionary.string(tokens.cpu(), mark))
 
-
-def _search(beam: int, lenpen: float) -> Namespace:
+def _search_settings(beam: int, lenpen: float) -> Namespace:
     """Return the settings of fairseq's search, the same as those of fairseq-generate."""
     return Namespace(beam=beam, lenpen=lenpen, max_len_a=0, max_len_b=200)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import sentencepiece
@@ -44,25 +43,38 @@ class Segmenter:
         path = folder / (CODES if card.subword == "subword-nmt" else MODEL)
         if not path.is_file():
             raise UsageError(f"{path} must exist, to split text into subwords, but is missing.")
-        self._steps: list[Callable[[str], str]] = []
-        if card.normalized_punctuation:
-            self._steps.append(moses.punctuation_normalizer(card.source_lang))
-        self._detokenize: LineFunction = str
-        if card.subword == "subword-nmt":
-            hyphens = bool(card.options.get("aggressive_hyphens", False))
-            self._steps.append(moses.tokenizer(card.source_lang, aggressive_hyphens=hyphens))
-            self._steps.append(bpe_encoder(path))
-            self._detokenize = moses.detokenizer(card.target_lang)
-        else:
-            self._steps.append(sentencepiece_encoder(path))
+        is_moses = card.subword == "subword-nmt"
+        split = bpe_encoder(path) if is_moses else sentencepiece_encoder(path)
+        self._source_steps = [*_text_steps(card, card.source_lang), split]
+        self._target_steps = [*_text_steps(card, card.target_lang), split]
+        self._detokenize: LineFunction = moses.detokenizer(card.target_lang) if is_moses else str
 
     def encode(self, sentence: str) -> str:
         """Return the subwords of a source sentence, with blanks between them."""
-        text = " ".join(sentence.split())
-        for step in self._steps:
-            text = step(text)
-        return text.strip()
+        return _through(self._source_steps, sentence)
+
+    def encode_target(self, sentence: str) -> str:
+        """Do the same with a sentence of the target language."""
+        return _through(self._target_steps, sentence)
 
     def decode(self, tokens: str) -> str:
         """Return the plain text of a translation whose subwords are joined."""
         return self._detokenize(tokens)
+
+
+def _text_steps(card: DataCard, lang: str) -> list[LineFunction]:
+    """Return what happened to the text of one language before it was split into subwords."""
+    steps: list[LineFunction] = []
+    if card.normalized_punctuation:
+        steps.append(moses.punctuation_normalizer(lang))
+    if card.subword == "subword-nmt":
+        hyphens = bool(card.options.get("aggressive_hyphens", False))
+        steps.append(moses.tokenizer(lang, aggressive_hyphens=hyphens))
+    return steps
+
+
+def _through(steps: list[LineFunction], sentence: str) -> str:
+    text = " ".join(sentence.split())
+    for step in steps:
+        text = step(text)
+    return text.strip()

@@ -100,13 +100,7 @@ class DeformableConv1d(IncrementalModule):
         self.require_causal(incremental_state)
         tokens = x if padding_mask is None else x.masked_fill(padding_mask.T.unsqueeze(-1), 0.0)
         table, offsets = self._tokens_so_far(tokens, incremental_state), self.offsets(x)
-        # (L, 1, 1), the absolute position of each query
-        query = torch.arange(table.length - len(x), table.length, device=x.device)[:, None, None]
-        token, share = neighbours(
-            self._positions(query, offsets),
-            length=table.length,
-            last=query if self.causal else table.length - 1,
-        )
+        _, token, share = self.sampling(offsets, length=table.length)
         if self.records_statistics and self.training:
             self.statistics = OffsetStatistics.of(offsets, token, share, padding_mask)
         # (L, B, K, C) -> (L, B, K * C) @ (K * C, C) = (L, B, C)
@@ -124,10 +118,21 @@ class DeformableConv1d(IncrementalModule):
         self._set_input_buffer(incremental_state, buffer.to_state())
         return buffer.table()
 
-    def _positions(self, query: Tensor, offsets: Tensor) -> Tensor:
-        """Return q + p_m + o_qm; query: (L, 1, 1), offsets, output: (L, B, K)."""
+    def sampling(self, offsets: Tensor, *, length: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return where the taps of the last Lq of ``length`` tokens read, and what they find there.
+
+        Shape:
+            - offsets: (Lq, B, K), of :meth:`offsets`
+            - positions q + p_m + o_qm: (Lq, B, K), in tokens
+            - tokens, shares: (Lq, B, K, 2), the neighbours of each position and how much of them
+              is read: nothing of one outside the sentence or, if causal, of one after q
+        """
+        # (Lq, 1, 1), the absolute position of each query
+        query = torch.arange(length - len(offsets), length, device=offsets.device)[:, None, None]
         back = self.kernel_size - 1 if self.causal else (self.kernel_size - 1) / 2
         taps = torch.arange(self.kernel_size, device=query.device) - back
         # Half precision has no 2,049.
         precise = torch.promote_types(offsets.dtype, torch.float32)
-        return query + taps.to(precise) + offsets.to(precise)
+        positions = query + taps.to(precise) + offsets.to(precise)
+        last = query if self.causal else length - 1
+        return positions, *neighbours(positions, length=length, last=last)

@@ -91,18 +91,31 @@ class HeadwiseConv1d(IncrementalModule):
             ValueError: if ``incremental_state`` is given to a module that is not causal.
         """
         self.require_causal(incremental_state)
-        z = F.glu(self.in_proj(x)) if self.glu else self.in_proj(x)
-        energies = self.kernel_energies(z)
-        precise = torch.promote_types(energies.dtype, torch.float32)
-        kernel = F.dropout(energies.softmax(-1, precise).to(z.dtype), self.dropout, self.training)
+        z = self.gate(x)
+        kernel = F.dropout(self.kernels(z), self.dropout, self.training)
         if padding_mask is not None:
             z = z.masked_fill(padding_mask.T.unsqueeze(-1), 0.0)
         z, seen = self._with_past(z, incremental_state)
-        back = self.kernel_size - 1 if self.causal else (self.kernel_size - 1) // 2
-        mixed = headwise_convolution(kernel, self.split_heads(z), backward=back, query_offset=seen)
+        value = self.split_heads(z)
+        mixed = headwise_convolution(kernel, value, backward=self.back, query_offset=seen)
         # (B, H, L, D) -> (L, B, C)
         output: Tensor = self.out_proj(mixed.permute(2, 0, 1, 3).flatten(-2))
         return output
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Return z, what the kernels are predicted from and applied to: (L, B, C) -> (L, B, C)."""
+        return F.glu(self.in_proj(x)) if self.glu else self.in_proj(x)
+
+    def kernels(self, z: Tensor) -> Tensor:
+        """Return the kernels, which sum up to one: (B, H, L, K), or (1, H, 1, K) for one alone."""
+        energies = self.kernel_energies(z)
+        precise = torch.promote_types(energies.dtype, torch.float32)
+        return energies.softmax(-1, precise).to(z.dtype)
+
+    @property
+    def back(self) -> int:
+        """How many tokens before its position a kernel begins."""
+        return self.kernel_size - 1 if self.causal else (self.kernel_size - 1) // 2
 
     def split_heads(self, x: Tensor) -> Tensor:
         """(L, B, H * N) -> (B, H, L, N)."""

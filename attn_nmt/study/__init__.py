@@ -8,5 +8,6 @@
 - ``running``: from a plan to results
 - ``comparing``: whether systems differ
 - ``reporting``: from results to a page, tables and figures
+- ``inspecting``: what a model does with one sentence
 - ``describe``, ``tables``: a model in words; rows as a table, CSV or JSON
 """

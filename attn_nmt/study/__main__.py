@@ -6,10 +6,10 @@ import logging
 from argparse import ArgumentParser
 
 from attn_nmt.command_line import UsageError, run
-from attn_nmt.study.commands import compare, costs, plan, report
+from attn_nmt.study.commands import compare, costs, inspect, plan, report
 from attn_nmt.study.commands import run as run_grid
 
-COMMANDS = tuple(module.add_parser for module in (costs, plan, run_grid, report, compare))
+COMMANDS = tuple(module.add_parser for module in (costs, plan, run_grid, report, compare, inspect))
 """Each adds its parser to the subparsers it is given, with the defaults
 
 - ``run``, which is called with the options;

@@ -1,0 +1,103 @@
+"""What there is to see of a sublayer, whatever its mechanism."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def signed(number: float) -> str:
+    """Return a distance as text: "-1", "0", "+0.5"."""
+    return f"{number:+g}" if number else "0"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A table of numbers a head, to be drawn in colours.
+
+    Shape:
+        - values: (H, R, N), zero where masked
+        - masked: (R, N), True = nothing there
+    """
+
+    name: str
+    meaning: str
+    """What a number says, in a sentence or two."""
+    values: Array
+    masked: Array
+    mask_means: str
+    """Why a cell is masked, in a few words."""
+    rows: Sequence[str]
+    columns: Sequence[str]
+    kind: str = "weight"
+    """"weight", at least 0; or "energy", of either sign, and those of a panel add up."""
+    is_derived: bool = False
+    """True if it follows from the other pictures, and need not be printed beside them."""
+
+
+@dataclass(frozen=True)
+class Arrows:
+    """Where the taps of each token read.
+
+    Shape:
+        - offsets, positions: (L, K), in tokens; reads: (L, K), how much of a token is read, 0 to 1
+        - neighbours, shares: (L, K, 2), the tokens around the position and how much of each
+    """
+
+    tokens: Sequence[str]
+    taps: Sequence[str]
+    offsets: Array
+    positions: Array
+    reads: Array
+    neighbours: Array
+    shares: Array
+    why_zero: str
+    """Where nothing is read, in a few words."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What each term has to do with the weights not being uniform.
+
+    Shape:
+        - nats: (H, terms), a mean over the queries; may be negative, but not the sum over terms
+    """
+
+    terms: Sequence[str]
+    nats: Array
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One sublayer of one layer."""
+
+    part: str
+    """Which of the layer's sublayers, the same in every layer."""
+    layer: str
+    """Counted from 1, or "all"."""
+    path: str
+    """The name of the module in the model."""
+    setting: str
+    """The mechanism, or "none"."""
+    notes: Sequence[str] = ()
+    pictures: Sequence[Picture] = ()
+    arrows: Arrows | None = None
+    shares: Shares | None = None
+    arrays: dict[str, Array] = field(default_factory=dict)
+    """Everything in full precision, by names for the npz."""
+
+    @property
+    def title(self) -> str:
+        """Return what it is, in one line."""
+        where = "all layers" if self.layer == "all" else f"layer {self.layer}"
+        return f"{self.part}, {where}: {self.setting}"
+
+    @property
+    def is_drawn(self) -> bool:
+        """True if there is a picture, False if the notes say why there is none."""
+        return bool(self.pictures) or self.arrows is not None

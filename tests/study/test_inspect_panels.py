@@ -1,0 +1,145 @@
+"""Every mechanism in a whole model: what was caught is what the model computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from inspected import pair, small_model
+from torch import Tensor
+
+from attn_nmt.modules import ContextBroadcast, RelativeMultiheadAttention
+from attn_nmt.modules.headwise_conv1d import HeadwiseConv1d
+from attn_nmt.study.inspecting.capture import capture
+from attn_nmt.study.inspecting.panel import Panel
+from attn_nmt.study.inspecting.panels import make_panels
+
+CONVOLUTION = {"conv_heads": 4, "conv_kernel_sizes": "5"}
+MODELS: dict[str, dict[str, Any]] = {
+    "attention": {"self_attn_terms": "1111,0010", "cross_attn_terms": "0101"},
+    "span": {"self_attn_terms": "0110", "self_attn_span": 3, "cross_attn_terms": "0000"},
+    "dynamic": {"self_attn_type": "dynamic", "context_broadcast": "plain", **CONVOLUTION},
+    "mixed": {
+        "encoder_self_attn_type": "lightweight", "decoder_self_attn_type": "none",
+        "context_broadcast": "scaled", "encoder_deformable_kernel_size": 3, **CONVOLUTION,
+    },
+    "pre-norm": {
+        "self_attn_terms": "1001,none", "deformable_kernel_size": 3,
+        "encoder_normalize_before": True, "decoder_normalize_before": True,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(params=list(MODELS))
+def model(request: pytest.FixtureRequest) -> Any:
+    return small_model(**MODELS[request.param])
+
+
+def outputs(model: Any) -> tuple[dict[str, Tensor], Any]:
+    """What each module returns in a pass of its own, (L, C), and what the model returns."""
+    found = {}
+    sentence = pair()
+    for name, module in model.named_modules():
+        module.register_forward_hook(
+            lambda _, __, output, name=name: found.__setitem__(
+                name, output[0] if isinstance(output, tuple) else output
+            )
+        )
+    read = torch.cat((sentence.target[-1:], sentence.target[:-1]))
+    returned = model(sentence.source[None], torch.tensor([len(sentence.source)]), read[None])
+    return found, returned
+
+
+def panels_of(model: Any) -> tuple[list[Panel], Any]:
+    sentence = pair()
+    sublayers = capture(model, sentence.source, sentence.target)
+    return make_panels(sublayers, sentence), {one.path: one for one in sublayers}
+
+
+def close(found: Any, expected: Tensor) -> None:
+    torch.testing.assert_close(torch.as_tensor(found), expected.detach(), rtol=0, atol=1e-9)
+
+
+def test_what_is_shown_makes_the_output_of_each_sublayer(model: Any) -> None:
+    panels, sublayers = panels_of(model)
+    found, _ = outputs(model)
+    for panel in panels[:-1]:
+        module, given = sublayers[panel.path].module, sublayers[panel.path].given
+        if isinstance(module, RelativeMultiheadAttention):
+            key = given.get("key", given["query"])
+            values = module.split_heads(module.v_proj(key))[0]
+            mixed = torch.as_tensor(panel.arrays["weights"]) @ values
+            close(module.out_proj(mixed.transpose(0, 1).flatten(1)), found[panel.path][:, 0])
+        elif isinstance(module, HeadwiseConv1d):
+            values = module.split_heads(module.gate(given["x"]))[0]
+            mixed = torch.as_tensor(panel.arrays["band"]) @ values
+            close(module.out_proj(mixed.transpose(0, 1).flatten(1)), found[panel.path][:, 0])
+        elif module is not None and not isinstance(module, ContextBroadcast):
+            share = torch.as_tensor(panel.arrays["neighbour_shares"])[..., None]
+            # (L, K, 2, C) -> (L, K, C)
+            read = (given["x"][:, 0][panel.arrays["neighbours"]] * share).sum(2)
+            expected = torch.einsum("lkc,dck->ld", read, module.weight) + module.bias
+            close(expected.detach(), found[panel.path][:, 0])
+
+
+def test_the_encoder_decoder_weights_are_those_that_the_decoder_returns(model: Any) -> None:
+    panels, _ = panels_of(model)
+    by_path = {panel.path: panel for panel in panels}
+    layers = [
+        torch.as_tensor(by_path[f"decoder.layers.{n}.encoder_attn"].arrays["weights"])
+        for n in (0, 1)
+    ]
+    _, (_, extra) = outputs(model)
+    # fairseq rounds them to float32.
+    torch.testing.assert_close(layers[1].mean(0).float(), extra["attn"][0][0].float())
+    close(by_path["alignment"].arrays["weights"], (layers[0] + layers[1]).mean(0) / 2)
+
+
+def test_rows_and_columns_are_named_by_what_stands_there(model: Any) -> None:
+    sentence = pair()
+    source, said = sentence.source_tokens, sentence.target_tokens
+    read = ["</s>", *said[:-1]]
+    for panel in panels_of(model)[0]:
+        for picture in panel.pictures:
+            rows, columns = picture.rows, picture.columns
+            assert picture.values.shape[1:] == (len(rows), len(columns)) == picture.masked.shape
+            if panel.path.endswith("encoder_attn") or panel.path == "alignment":
+                assert (rows, columns) == (said, source)
+            elif panel.path.endswith("self_attn") and picture.name != "kernels tap by tap":
+                tokens = source if panel.path.startswith("encoder") else read
+                edges = ["before the sentence", *tokens, "after the sentence"]
+                assert rows == tokens and columns in (tokens, edges)
+        if panel.arrows is not None:
+            assert panel.arrows.tokens == (source if panel.path.startswith("encoder") else read)
+
+
+def test_where_there_is_no_picture_the_notes_say_why() -> None:
+    seen: dict[str, str] = {}
+    for name, flags in MODELS.items():
+        for panel in panels_of(small_model(**flags))[0]:
+            notes = " ".join(panel.notes)
+            seen[f"{name} {panel.path}"] = notes
+            if not panel.is_drawn:
+                assert notes.endswith(("nothing to show.", "to draw.", "without the sign."))
+    assert seen["mixed decoder.layers.1.self_attn"] == (
+        "This layer has no self-attention: there is nothing to show."
+    )
+    assert seen["pre-norm encoder.layers.0.self_attn"] == ""
+    assert seen["pre-norm encoder.layers.1.self_attn"] == seen["mixed decoder.layers.0.self_attn"]
+    assert "no energies to show" in seen["span decoder.layers.0.encoder_attn"]
+    assert "the same for all tokens" in seen["mixed encoder.layers.0.self_attn"]
+    assert (
+        "the mean of all tokens of the sentence"
+        in seen["dynamic encoder.layers.0.context_broadcast"]
+    )
+    assert (
+        "the mean of the tokens up to itself" in seen["dynamic decoder.layers.0.context_broadcast"]
+    )
+    assert "a learned number a channel" in seen["mixed decoder.layers.0.context_broadcast"]
+
+
+def test_the_model_is_left_as_it_was(model: Any) -> None:
+    before = [len(module._forward_pre_hooks) for module in model.modules()]
+    panels_of(model)
+    assert [len(module._forward_pre_hooks) for module in model.modules()] == before
