@@ -27,6 +27,11 @@ def add_plan_options(parser: ArgumentParser) -> None:
     add_model_flags(parser)
 
 
+def grid_folder(options: Namespace) -> Path:
+    """Return the folder of all runs of the grid."""
+    return Path(options.out) / Path(options.grid).stem
+
+
 def planned(options: Namespace) -> list[Run]:
     """Return the runs that the options ask for.
 
@@ -38,7 +43,7 @@ def planned(options: Namespace) -> list[Run]:
         size=options.size,
         seeds=options.seeds,
         data_bin=options.data_bin,
-        out=options.out / Path(options.grid).stem,
+        out=grid_folder(options),
         model_flags=given_flags(options),
         train_flags=options.more,
         average=options.average,

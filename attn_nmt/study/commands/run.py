@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.study.commands.plan_options import add_plan_options, planned
+from attn_nmt.study.commands.executor_options import add_executor_options, executor
+from attn_nmt.study.commands.plan_options import (
+    add_plan_options,
+    grid_folder,
+    planned,
+)
 from attn_nmt.study.grids.plan import Run
 from attn_nmt.study.running.cell import Outcome
 from attn_nmt.study.running.cell_files import FAILURE
-from attn_nmt.study.running.local import run_locally, visible_gpus
 from attn_nmt.study.running.same_settings import require_same_commands, require_same_data
 from attn_nmt.study.tables import render
 
@@ -30,6 +34,7 @@ def add_parser(commands: Any) -> None:
         allow_abbrev=False,
     )
     add_plan_options(parser)
+    add_executor_options(parser)
     parser.set_defaults(run=run_grid, passes_flags_on=True)
 
 
@@ -40,13 +45,14 @@ def run_grid(options: Namespace) -> None:
         UsageError: before anything runs, if an option breaks its rule or a folder is of another
             command or of other data; afterwards, if a run failed.
     """
+    execute = executor(options)
     runs = planned(options)
     if not options.data_bin.is_dir():
         raise UsageError(f"--data-bin must be a folder, but {options.data_bin} is none.")
     for run in runs:
         require_same_commands(run)
         require_same_data(run)
-    outcomes = run_locally(runs, visible_gpus(runs))
+    outcomes = execute(runs, grid_folder(options))
     rows = [row(*pair) for pair in zip(runs, outcomes, strict=True)]
     print(render(rows, "table", COLUMNS), end="")
     _require_success(outcomes)
