@@ -9,6 +9,7 @@ from typing import Any
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.commands.executor_options import add_executor_options, executor
 from attn_nmt.study.commands.plan_options import (
+    USAGE,
     add_plan_options,
     grid_folder,
     planned,
@@ -26,6 +27,7 @@ def add_parser(commands: Any) -> None:
     """Add the parser of ``run`` to the subparsers of the study."""
     parser: ArgumentParser = commands.add_parser(
         "run",
+        usage=USAGE,
         help="train and score every cell of a grid; started again, it goes on",
         description="Run the commands that `plan` prints, one at a time or one a GPU: every cell "
         "of a grid with every seed, each in a folder of its own. What is finished is kept, what "
@@ -52,7 +54,9 @@ def run_grid(options: Namespace) -> None:
     for run in runs:
         require_same_commands(run)
         require_same_data(run)
-    outcomes = execute(runs, grid_folder(options))
+    folder = grid_folder(options)
+    folder.mkdir(parents=True, exist_ok=True)  # not one failure a run if it cannot be
+    outcomes = execute(runs, folder)
     rows = [row(*pair) for pair in zip(runs, outcomes, strict=True)]
     print(render(rows, "table", COLUMNS), end="")
     _require_success(outcomes)
