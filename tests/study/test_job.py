@@ -24,6 +24,7 @@ from attn_nmt.study.running.job import CellJob
 
 # Says who it is, and that it is there; a signal ends it.
 TRAINING = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+SENDING: list[Thread] = []
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,9 @@ def handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     caught = (signal.SIGINT, signal.SIGTERM, signal.SIGCONT, signal.SIGUSR2)
     before = {sent: signal.getsignal(sent) for sent in caught}
     yield
+    for thread in SENDING:  # a signal that is late would end the tests
+        thread.join()
+    SENDING.clear()
     for sent, handler in before.items():
         signal.signal(sent, handler)
 
@@ -62,9 +66,9 @@ def when_it_trains(run: Run, *sent: signal.Signals, everybody: bool) -> Thread:
                 time.sleep(0.2)  # the training is gone before this process hears
             os.kill(os.getpid(), one)
 
-    thread = Thread(target=send)
-    thread.start()
-    return thread
+    SENDING.append(Thread(target=send))
+    SENDING[-1].start()
+    return SENDING[-1]
 
 
 def is_running(run: Run) -> bool:

@@ -12,10 +12,12 @@ from typing import Any
 
 import fake_slurm
 import pytest
+from submitit import SlurmJob
 
 import attn_nmt
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.grids.plan import Run
+from attn_nmt.study.running import submitted
 from attn_nmt.study.running.job import CellJob
 from attn_nmt.study.running.queues import LocalQueue, SlurmOptions, SlurmQueue, require_slurm
 
@@ -32,6 +34,8 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     commands = fake_slurm.install(folder)
     (folder / "full").touch()
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
+    SlurmJob.watcher.clear()  # of the jobs of another test
+    monkeypatch.setattr(SlurmJob, "_results_timeout_s", 0)
     return folder
 
 
@@ -120,6 +124,25 @@ def test_nothing_of_another_job_goes_into_this_one(
     assert os.environ["SLURM_MEM_PER_NODE"] == "9"
 
 
+def test_what_slurm_says_of_the_jobs(planned_run: Run, slurm: Path, tmp_path: Path) -> None:
+    runs = [replace(run, save_dir=tmp_path / str(run.seed)) for run in seeds(planned_run, 4)]
+    (slurm / "states").write_text(
+        "70_0|OUT_OF_MEMORY|node1\n70_0.batch|FAILED|node1\n70_1|RUNNING|node2\n"
+        "70_[2-3%2]|PENDING|None assigned\n"
+    )
+    watch = submitted._Watch(runs, SlurmQueue(tmp_path, ALL))
+    watch.look()
+    assert [future.running() for future in watch.futures] == [False, True, False, False]
+    assert [future.done() for future in watch.futures] == [True, False, False, False]
+    assert watch.futures[0].result().problem == (
+        "Job 70_0 must leave a result, but left none and is OUT_OF_MEMORY; "
+        f"see {tmp_path / '.submitit' / '70_0_0_log.err'}."
+    )
+    watch.cancel()
+    called = (slurm / "called").read_text().splitlines()
+    assert called == ["scancel 70_1", "scancel 70_2", "scancel 70_3"]
+
+
 class Started:
     """A job of which only is known whether it has ended."""
 
@@ -145,8 +168,17 @@ def test_a_gpu_takes_one_job_at_a_time(
     assert queue.submit(runs[3:]) == []
 
 
-def test_stdout_is_left_to_the_table(slurm: Path, tmp_path: Path) -> None:
-    SlurmQueue(tmp_path, ALL)
+@pytest.mark.parametrize("queue", ["slurm", "local"])
+def test_stdout_is_left_to_the_table(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: str
+) -> None:
     log = logging.getLogger("submitit")
-    names = {handler.name for handler in log.handlers}
-    assert "submitit_err" in names and "submitit_out" not in names and not log.propagate
+    handlers = [logging.NullHandler(), logging.NullHandler()]
+    handlers[0].name, handlers[1].name = "submitit_out", "submitit_err"
+    monkeypatch.setattr(log, "handlers", handlers)
+    monkeypatch.setattr(log, "propagate", True)
+    if queue == "slurm":
+        SlurmQueue(tmp_path, ALL)
+    else:
+        LocalQueue(tmp_path, [None])
+    assert log.handlers == handlers[1:] and not log.propagate

@@ -29,7 +29,7 @@ class FakeJob:
 
     def __init__(self, run: Run, questions: int, result: Outcome | Exception) -> None:
         self.run, self.questions, self.left = run, questions, result
-        self.cancelled = False
+        self.cancelled, self.asked = False, ""
 
     def done(self) -> bool:
         self.questions -= 1
@@ -48,7 +48,7 @@ class FakeJob:
         self.cancelled = True
 
     def get_info(self, mode: str) -> None:
-        pass
+        self.asked = mode
 
 
 class FakeQueue:
@@ -102,6 +102,24 @@ def test_what_is_finished_is_not_sent(planned_run: Run) -> None:
     assert [outcome.state for outcome in outcomes] == ["failed", "kept", "done"]
     assert outcomes[1].result == found
     assert "must be a result of a run" in str(outcomes[0].problem)
+
+
+def test_states_are_asked_for_every_minute(
+    planned_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """submitit alone would ask more and more rarely, in the end every ten minutes."""
+    now = [0.0]
+    monkeypatch.setattr(submitted.time, "monotonic", lambda: now[0])
+    queue = FakeQueue(9)
+    watch = submitted._Watch(several(planned_run, 2), queue)
+    monkeypatch.setattr(FakeJob, "done", lambda job: False)
+    asked = []
+    for now[0] in (1.0, 59.0, 61.0, 62.0, 122.0):
+        watch.look()
+        asked.append([job.asked for job in queue.jobs])
+        for job in queue.jobs:
+            job.asked = ""
+    assert asked == [["", ""], ["", ""], ["force", ""], ["", ""], ["force", ""]]
 
 
 def test_a_job_that_dies_is_a_failure_that_names_its_log(
