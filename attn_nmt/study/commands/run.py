@@ -29,14 +29,15 @@ def add_parser(commands: Any) -> None:
         "run",
         usage=USAGE,
         help="train and score every cell of a grid; started again, it goes on",
-        description="Run the commands that `plan` prints, one at a time or one a GPU: every cell "
-        "of a grid with every seed, each in a folder of its own. What is finished is kept, what "
-        "was cut off goes on. Flags that are not known here go to train.sh as they are. Where "
-        "fewer checkpoints were kept than --average asks for, the best one is scored.",
+        description="Run the commands that `plan` prints, one at a time, one a GPU, or as jobs of "
+        "SLURM: every cell of a grid with every seed, each in a folder of its own. What is "
+        "finished is kept, what was cut off goes on. Flags that are not known here go to train.sh "
+        "as they are. Where fewer checkpoints were kept than --average asks for, the best one is "
+        "scored.",
         allow_abbrev=False,
     )
+    add_executor_options(parser)  # first: the flags of the models are a long list
     add_plan_options(parser)
-    add_executor_options(parser)
     parser.set_defaults(run=run_grid, passes_flags_on=True)
 
 
