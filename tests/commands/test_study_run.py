@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,21 @@ def interrupt(
     out, errors = running.communicate()
     assert (running.returncode, out) == (130, "")
     assert errors.splitlines()[-1] == "interrupted"
+    end = time.monotonic() + 20
+    while session(running.pid) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert session(running.pid) == [], "nothing goes on"
+
+
+def session(leader: int) -> list[str]:
+    """What still runs of a session, by /proc; nothing is known of it without."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            lines.append(path.read_text())
+    fields = [line.rpartition(")")[2].split() for line in lines]
+    return [line for line, (state, _, _, its, *_) in zip(lines, fields, strict=True)
+            if int(its) == leader and state != "Z"]  # fmt: skip
 
 
 def same(found: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import pytest
@@ -131,6 +131,51 @@ def test_a_job_that_is_cancelled_leaves_no_outcome(training: Run, everybody: boo
     sent.join()
     assert not is_running(training) and not cell_files.in_use(training.save_dir)
     assert not (training.save_dir / "failure.txt").exists()
+
+
+class Interrupted(Event):
+    """An event that a second Ctrl-C finds in the middle of being set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock, self.times = Lock(), 0
+
+    def set(self) -> None:
+        with self.lock:
+            self.times += 1
+            if self.times == 1:
+                signal.raise_signal(signal.SIGINT)
+        super().set()
+
+
+def test_a_signal_on_top_of_another_one_does_not_hang(training: Run) -> None:
+    def give_up(*_: Any) -> None:
+        raise TimeoutError("a handler waits for itself")
+
+    call = CellJob(training)
+    call._stop = Interrupted()
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(20)
+    sent = when_it_trains(training, signal.SIGINT, everybody=False)
+    try:
+        with pytest.raises(SystemExit, match="stopped from outside"):
+            call()
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    sent.join()
+    assert not is_running(training)
+
+
+def test_an_error_that_nobody_foresaw_is_submitits(
+    planned_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("by hand")
+
+    monkeypatch.setattr(job, "run_cell", broken)
+    with pytest.raises(ZeroDivisionError, match="by hand"):
+        CellJob(planned_run)()
 
 
 def test_after_sigterm_a_job_waits_to_be_killed_or_put_back(training: Run, tmp_path: Path) -> None:
