@@ -47,10 +47,18 @@ def positive(flag: str) -> Callable[[str], int]:
 
     What it returns raises UsageError on anything else.
     """
+    return at_least(1, flag)
+
+
+def at_least(least: int, flag: str) -> Callable[[str], int]:
+    """Return what reads the value of ``flag``, a whole number of at least ``least``, not below 0.
+
+    What it returns raises UsageError on anything else.
+    """
 
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdecimal()) or int(text) < 1:
-            raise UsageError(f"{flag} must be a whole number of at least 1, but is {text!r}.")
+        if not (text.isascii() and text.isdecimal()) or int(text) < least:
+            raise UsageError(f"{flag} must be a whole number of at least {least}, but is {text!r}.")
         return int(text)
 
     return read

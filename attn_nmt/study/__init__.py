@@ -11,3 +11,8 @@
 - ``inspecting``: what a model does with one sentence
 - ``describe``, ``tables``: a model in words; rows as a table, CSV or JSON
 """
+
+import logging
+
+# fairseq tells, when it is imported, what it would like to have installed.
+logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)

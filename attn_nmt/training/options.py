@@ -64,6 +64,11 @@ def read(arguments: Sequence[str]) -> Options:
     return Options(**values, tokens_per_update=wanted or TOKENS_PER_UPDATE, flags=tuple(flags))
 
 
+def flags() -> list[str]:
+    """Return the flags that are train.sh's own."""
+    return list(_parser()._option_string_actions)
+
+
 def check_files(options: Options) -> None:
     """Refuse folders that fairseq-train could not use.
 

@@ -10,9 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import fake_slurm
 import pytest
 import torch
 from commandline import ROOT, SMALL, run_command
@@ -24,6 +26,7 @@ FLAGS = (
     "--warmup-updates", 100, "--max-update", 22, "--save-interval-updates", 5, "--log-interval", 5,
 )  # fmt: skip
 TERMS = ("0010", "1111")
+SLURM = ("--slurm-time", 30, "--slurm-gpus-per-node", 0, "--slurm-additional", "account=me")
 LEFT = {
     ".lock", "average3.pt", "command.sh", "config.json", "environment.json", "evaluate.log",
     "evaluation-test-average3", "result.json", "train.log",
@@ -149,11 +152,13 @@ def test_other_flags_are_refused_before_anything_runs(
     assert not cell(out, "1010").exists()
 
 
+@pytest.mark.parametrize("executor", ["local", "submitit-local"])
 def test_an_interrupted_run_goes_on_to_the_same_end(
-    finished: Any, data_bin: Path, tmp_path: Path
+    finished: Any, data_bin: Path, tmp_path: Path, executor: str
 ) -> None:
     one = write_grid(tmp_path / "own.yaml", {"self_attn_terms": ["0010"]})
-    words = study("run", *arguments(one, data_bin, tmp_path / "runs", "--average", 3))
+    words = study("run", *arguments(one, data_bin, tmp_path / "runs", "--average", 3),
+                  "--executor", executor)  # fmt: skip
     folder = cell(tmp_path / "runs", "0010")
     interrupt(words, folder, "checkpoint_1_10.pt")
     assert "done training" not in (folder / "train.log").read_text()
@@ -194,6 +199,21 @@ def interrupt(
     out, errors = running.communicate()
     assert (running.returncode, out) == (130, "")
     assert errors.splitlines()[-1] == "interrupted"
+    end = time.monotonic() + 20
+    while session(running.pid) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert session(running.pid) == [], "nothing goes on"
+
+
+def session(leader: int) -> list[str]:
+    """What still runs of a session, by /proc; nothing is known of it without."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            lines.append(path.read_text())
+    fields = [line.rpartition(")")[2].split() for line in lines]
+    return [line for line, (state, _, _, its, *_) in zip(lines, fields, strict=True)
+            if int(its) == leader and state != "Z"]  # fmt: skip
 
 
 def same(found: dict[str, Any]) -> dict[str, Any]:
@@ -202,12 +222,16 @@ def same(found: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in differs}
 
 
+@pytest.mark.parametrize("executor", [("local",), ("slurm", *SLURM)], ids=["local", "slurm"])
 def test_a_cell_that_fails_leaves_the_others_and_is_tried_again(
-    data_bin: Path, tmp_path: Path
+    data_bin: Path, tmp_path: Path, executor: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    commands = fake_slurm.install(tmp_path / "slurm")
+    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
     # Sentences longer than three tokens are none that fairseq takes.
     lengths = write_grid(tmp_path / "lengths.yaml", {"max_source_positions": [3, 1024]})
-    words = study("run", *arguments(lengths, data_bin, tmp_path / "runs", "--average", 9))
+    words = study("run", *arguments(lengths, data_bin, tmp_path / "runs", "--average", 9),
+                  "--executor", *executor)  # fmt: skip
     run = run_command(*words, check=False)
     assert run.returncode == 1
     assert [row[:3] for row in table(run.stdout)[1:]] == [
@@ -225,3 +249,7 @@ def test_a_cell_that_fails_leaves_the_others_and_is_tried_again(
     assert result(done)["averaged"] is False
     again = run_command(*words, check=False)
     assert [row[2] for row in table(again.stdout)[1:]] == ["failed", "kept"]
+    # The second start has one run left, and so no array.
+    jobs = ["70_0_0", "70_0", "70_1_0"] if executor[0] == "slurm" else []
+    found = (tmp_path / "runs" / "lengths" / ".submitit").glob("*_result.pkl")
+    assert sorted(path.name for path in found) == [f"{job}_result.pkl" for job in jobs]

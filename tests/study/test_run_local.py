@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from attn_nmt.study.grids.plan import Run
-from attn_nmt.study.running import local
+from attn_nmt.study.running import local, progress
 from attn_nmt.study.running.cell import Outcome
 from attn_nmt.study.running.child import Stopped
 
@@ -70,7 +70,7 @@ def test_an_interrupt_stops_what_runs_and_starts_no_more(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(local, "run_cell", fake)
-    monkeypatch.setattr(local, "wait", interrupt)
+    monkeypatch.setattr(progress, "wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
         local.run_locally(several(planned_run, 3), [None])
     assert started == [1]
@@ -91,15 +91,3 @@ def test_which_gpus_there_are(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
     run = replace(planned_run, train=[*planned_run.train, *flags])
     assert local.visible_gpus([run]) == names
-
-
-def test_how_much_of_a_run_is_done(planned_run: Run) -> None:
-    assert local.fraction(planned_run) == 0
-    planned_run.save_dir.mkdir(parents=True)
-    log = planned_run.save_dir / "train.log"
-    log.write_text("2026 | INFO | train_inner | num_updates=25, lr=0\n")
-    assert local.fraction(planned_run) == 0.25
-    log.write_text("2026 | INFO | train_inner | num_updates=100, lr=0\n")
-    assert local.fraction(planned_run) == 0.99, "it is still to be scored"
-    (planned_run.save_dir / "result.json").write_text("{}")
-    assert local.fraction(planned_run) == 1

@@ -41,6 +41,7 @@ def add_parser(commands: Any) -> None:
     """Add the parser of ``costs`` to the subparsers of the study."""
     parser: ArgumentParser = commands.add_parser(
         "costs",
+        usage="%(prog)s [options] [flags of the models]",
         help="multiply-adds and parameters from flags alone, beside the paper's",
         description="Multiply-adds and parameters of whole models from their flags alone. Without "
         "--arch and --grid: the rows of the paper's Tables 2 and 3.",

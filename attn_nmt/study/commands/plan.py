@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from attn_nmt.command_line import positive
-from attn_nmt.study.commands.plan_options import add_plan_options, planned
+from attn_nmt.study.commands.plan_options import USAGE, add_plan_options, planned
 from attn_nmt.study.costs.model import mechanisms
 from attn_nmt.study.costs.rows import GIGA
 from attn_nmt.study.grids.plan import Run
@@ -17,6 +17,7 @@ def add_parser(commands: Any) -> None:
     """Add the parser of ``plan`` to the subparsers of the study."""
     parser: ArgumentParser = commands.add_parser(
         "plan",
+        usage=USAGE,
         help="the commands that train and score a grid, without running them",
         description="Print a shell script, to be run in this environment, that trains every cell "
         "of a grid with every seed, by the recipe of train.sh, and scores it. Flags that are not "

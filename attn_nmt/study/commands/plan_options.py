@@ -10,6 +10,11 @@ from attn_nmt.models.architectures import SIZES
 from attn_nmt.study.commands.model_flags import add_model_flags, given_flags
 from attn_nmt.study.grids.named import GRIDS, grid
 from attn_nmt.study.grids.plan import AVERAGED, Run, plan
+from attn_nmt.study.grids.train_flags import require_train_flags
+
+USAGE = (
+    "%(prog)s GRID --size SIZE --data-bin DATA_BIN [options] [flags of the models and of train.sh]"
+)
 
 
 def add_plan_options(parser: ArgumentParser) -> None:
@@ -27,19 +32,28 @@ def add_plan_options(parser: ArgumentParser) -> None:
     add_model_flags(parser)
 
 
+def grid_folder(options: Namespace) -> Path:
+    """Return the folder of all runs of the grid."""
+    return Path(options.out) / Path(options.grid).stem
+
+
 def planned(options: Namespace) -> list[Run]:
     """Return the runs that the options ask for.
 
     Raises:
         UsageError: if one breaks its rule.
     """
-    return plan(
+    runs = plan(
         grid(options.grid),
         size=options.size,
         seeds=options.seeds,
         data_bin=options.data_bin,
-        out=options.out / Path(options.grid).stem,
+        out=grid_folder(options),
         model_flags=given_flags(options),
         train_flags=options.more,
         average=options.average,
     )
+    if options.data_bin.is_dir():  # a plan may be made before the data
+        here = ["--" + name.replace("_", "-") for name in vars(options)]
+        require_train_flags(runs[0], here)
+    return runs

@@ -7,11 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.study.commands.plan_options import add_plan_options, planned
+from attn_nmt.study.commands.executor_options import add_executor_options, executor
+from attn_nmt.study.commands.plan_options import (
+    USAGE,
+    add_plan_options,
+    grid_folder,
+    planned,
+)
 from attn_nmt.study.grids.plan import Run
 from attn_nmt.study.running.cell import Outcome
 from attn_nmt.study.running.cell_files import FAILURE
-from attn_nmt.study.running.local import run_locally, visible_gpus
 from attn_nmt.study.running.same_settings import require_same_commands, require_same_data
 from attn_nmt.study.tables import render
 
@@ -22,13 +27,16 @@ def add_parser(commands: Any) -> None:
     """Add the parser of ``run`` to the subparsers of the study."""
     parser: ArgumentParser = commands.add_parser(
         "run",
+        usage=USAGE,
         help="train and score every cell of a grid; started again, it goes on",
-        description="Run the commands that `plan` prints, one at a time or one a GPU: every cell "
-        "of a grid with every seed, each in a folder of its own. What is finished is kept, what "
-        "was cut off goes on. Flags that are not known here go to train.sh as they are. Where "
-        "fewer checkpoints were kept than --average asks for, the best one is scored.",
+        description="Run the commands that `plan` prints, one at a time, one a GPU, or as jobs of "
+        "SLURM: every cell of a grid with every seed, each in a folder of its own. What is "
+        "finished is kept, what was cut off goes on. Flags that are not known here go to train.sh "
+        "as they are. Where fewer checkpoints were kept than --average asks for, the best one is "
+        "scored.",
         allow_abbrev=False,
     )
+    add_executor_options(parser)  # first: the flags of the models are a long list
     add_plan_options(parser)
     parser.set_defaults(run=run_grid, passes_flags_on=True)
 
@@ -40,13 +48,16 @@ def run_grid(options: Namespace) -> None:
         UsageError: before anything runs, if an option breaks its rule or a folder is of another
             command or of other data; afterwards, if a run failed.
     """
+    execute = executor(options)
     runs = planned(options)
     if not options.data_bin.is_dir():
         raise UsageError(f"--data-bin must be a folder, but {options.data_bin} is none.")
     for run in runs:
         require_same_commands(run)
         require_same_data(run)
-    outcomes = run_locally(runs, visible_gpus(runs))
+    folder = grid_folder(options)
+    folder.mkdir(parents=True, exist_ok=True)  # not one failure a run if it cannot be
+    outcomes = execute(runs, folder)
     rows = [row(*pair) for pair in zip(runs, outcomes, strict=True)]
     print(render(rows, "table", COLUMNS), end="")
     _require_success(outcomes)

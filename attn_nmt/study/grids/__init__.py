@@ -2,5 +2,5 @@
 
 - ``settings``: a model by its flags alone
 - ``named``, ``grid_file``: the paper's comparisons, and a user's own
-- ``plan``: a grid as trainings and scorings
+- ``plan``: a grid as trainings and scorings; ``train_flags``: whether those take their flags
 """

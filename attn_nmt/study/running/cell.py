@@ -38,7 +38,7 @@ class Outcome:
 
 
 class StepFailed(Exception):
-    """A command of a run left with something else than 0."""
+    """A command of a run left with something else than 0, or the job that runs it died."""
 
 
 def run_cell(run: Run, gpu: str | None = None, stop: Event | None = None) -> Outcome:
@@ -63,16 +63,26 @@ def run_cell(run: Run, gpu: str | None = None, stop: Event | None = None) -> Out
 
 
 def _keep_or_run(run: Run, variables: dict[str, str], stop: Event | None) -> Outcome:
-    found = files.read_result(run.save_dir)
-    if found is not None:
-        return Outcome("kept", found)
+    before = finished(run)
+    if before is not None:
+        return before
     (run.save_dir / files.FAILURE).unlink(missing_ok=True)
     try:
         return Outcome("done", _run(run, variables, stop))
     except Stopped:
         raise
     except Exception as error:  # one cell must not take the others with it
-        return _failed(run.save_dir, error)
+        return failed(run, error)
+
+
+def finished(run: Run) -> Outcome | None:
+    """Return the outcome of a run that was finished before, or None.
+
+    Raises:
+        UsageError: if its result is none of this command.
+    """
+    found = files.read_result(run.save_dir)
+    return None if found is None else Outcome("kept", found)
 
 
 def _run(run: Run, variables: dict[str, str], stop: Event | None) -> dict[str, Any]:
@@ -120,10 +130,11 @@ def _step(command: Sequence[str], log: Path, variables: dict[str, str], stop: Ev
                          f"The end of {log.name}:\n\n{last_lines(log, _LAST_LINES)}")  # fmt: skip
 
 
-def _failed(folder: Path, error: Exception) -> Outcome:
+def failed(run: Run, error: Exception) -> Outcome:
     """Keep why a run failed; an error that nobody foresaw with where it arose."""
     foreseen = isinstance(error, StepFailed | UsageError | OSError)
     text = str(error) if foreseen else "".join(traceback.format_exception(error))
-    files.write(folder / files.FAILURE, text.rstrip() + "\n")
+    run.save_dir.mkdir(parents=True, exist_ok=True)
+    files.write(run.save_dir / files.FAILURE, text.rstrip() + "\n")
     # A traceback has the error last, a failed command the end of its log.
     return Outcome("failed", problem=text.strip().splitlines()[0 if foreseen else -1])

@@ -61,6 +61,17 @@ def write_json(path: Path, content: Any) -> None:
     write(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
+def in_use(folder: Path) -> bool:
+    """Whether a process works in the folder."""
+    try:
+        with only_one(folder):
+            return False
+    except UsageError:
+        return True
+    except FileNotFoundError:
+        return False
+
+
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Keep other processes from working in the folder; a lock of a dead one is none.

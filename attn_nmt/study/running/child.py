@@ -15,6 +15,7 @@ from attn_nmt.training.launch import die_with
 
 _SECONDS_A_LOOK = 0.2
 _SECONDS_TO_STOP = 10.0
+_SECONDS_TO_HEAR = 0.5
 
 
 class Stopped(Exception):
@@ -47,7 +48,12 @@ def run_child(
 def _wait(process: subprocess.Popen[bytes], stop: Event | None) -> int:
     while stop is None or not stop.is_set():
         with suppress(subprocess.TimeoutExpired):
-            return process.wait(None if stop is None else _SECONDS_A_LOOK)
+            code = process.wait(None if stop is None else _SECONDS_A_LOOK)
+            # SLURM signals all processes of a job at once: the command may die of what sets `stop`
+            # before this process has heard of it.
+            if code and stop is not None and stop.wait(_SECONDS_TO_HEAR):
+                break
+            return code
     raise Stopped
 
 

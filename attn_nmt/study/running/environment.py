@@ -14,7 +14,7 @@ from attn_nmt.doctor import device, package_version
 from attn_nmt.version import __version__
 
 _PACKAGES = ("torch", "fairseq-fixed", "sacrebleu", "sacremoses", "numpy", "omegaconf")
-_VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+_VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID")
 
 
 def environment(data_bin: Path, changed: dict[str, str]) -> dict[str, Any]:
@@ -27,6 +27,7 @@ def environment(data_bin: Path, changed: dict[str, str]) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "node": platform.node(),
         "attn_nmt": __version__,
         "packages": {name: package_version(name) for name in _PACKAGES},
         "device": device(),

@@ -1,0 +1,184 @@
+"""What is asked of SLURM, and how its refusals are told; a GPU takes one job at a time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import fake_slurm
+import pytest
+from submitit import SlurmJob
+
+import attn_nmt
+from attn_nmt.command_line import UsageError
+from attn_nmt.study.grids.plan import Run
+from attn_nmt.study.running import submitted
+from attn_nmt.study.running.job import CellJob
+from attn_nmt.study.running.queues import LocalQueue, SlurmOptions, SlurmQueue, require_slurm
+
+ALL = SlurmOptions(
+    minutes=90, requeues=4, parallelism=2, gpus=3, cpus=7, memory="32G", partition="long",
+    additional={"account": "me", "exclusive": True},
+)  # fmt: skip
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a SLURM that takes jobs, but never starts one."""
+    folder = tmp_path / "slurm"
+    commands = fake_slurm.install(folder)
+    (folder / "full").touch()
+    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
+    SlurmJob.watcher.clear()  # of the jobs of another test
+    monkeypatch.setattr(SlurmJob, "_results_timeout_s", 0)
+    return folder
+
+
+def seeds(run: Run, count: int) -> list[Run]:
+    return [replace(run, seed=seed) for seed in range(count)]
+
+
+def asked(slurm: Path) -> dict[str, str | None]:
+    """The options in what was submitted."""
+    lines = (slurm / "submitted.sh").read_text().splitlines()
+    flags = [line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH --")]
+    return {flag.partition("=")[0]: flag.partition("=")[2] or None for flag in flags}
+
+
+def test_slurm_is_asked_for_what_was_given(planned_run: Run, slurm: Path, tmp_path: Path) -> None:
+    jobs = SlurmQueue(tmp_path / "own", ALL).submit(seeds(planned_run, 3))
+    assert [job.job_id for job in jobs] == ["70_0", "70_1", "70_2"]
+    found = asked(slurm)
+    wanted = {
+        "time": "90", "array": "0-2%2", "gpus-per-node": "3", "cpus-per-task": "7", "mem": "32G",
+        "partition": "long", "account": "me", "exclusive": None, "nodes": "1",
+        "ntasks-per-node": "1", "job-name": "attn_nmt-own", "signal": "USR2@90",
+        "open-mode": "append", "output": f"{tmp_path}/own/.submitit/%A_%a_0_log.out",
+        "error": f"{tmp_path}/own/.submitit/%A_%a_0_log.err",
+    }  # fmt: skip
+    assert {name: found[name] for name in wanted} == wanted
+    assert set(found) - set(wanted) == {"wckey"}
+
+
+def test_what_was_not_given_is_left_to_slurm(planned_run: Run, slurm: Path, tmp_path: Path) -> None:
+    (job,) = SlurmQueue(tmp_path, SlurmOptions(5, 0, gpus=0)).submit([planned_run])
+    assert job.job_id == "70"
+    left_out = {"array", "gpus-per-node", "cpus-per-task", "mem", "partition"}
+    assert not left_out & set(asked(slurm))
+
+
+def test_each_job_is_one_run_with_the_code_that_submits_it(
+    planned_run: Run, slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/some where")
+    runs = seeds(planned_run, 2)
+    jobs = SlurmQueue(tmp_path, ALL).submit(runs)
+    for run, job in zip(runs, jobs, strict=True):
+        sent = job.submission()
+        assert (sent.function.run, sent.function.gpu) == (run, None)
+        assert (sent._timeout_min, sent._timeout_countdown) == (90, 4)
+    text = (slurm / "submitted.sh").read_text()
+    package = Path(attn_nmt.__file__).parents[1]
+    assert f"\nexport PYTHONPATH='{package}:/some where'\n" in text
+    assert f"{sys.executable} -u -m submitit.core._submit {tmp_path / '.submitit'}" in text
+
+
+def test_a_job_can_be_sent_while_it_works(planned_run: Run) -> None:
+    job = CellJob(planned_run, "3")
+    again = pickle.loads(pickle.dumps(job))
+    assert (again.run, again.gpu) == (planned_run, "3")
+
+
+def test_what_sbatch_refuses_is_told(planned_run: Run, slurm: Path, tmp_path: Path) -> None:
+    (slurm / "refuse").write_text("sbatch: error: invalid partition specified: long")
+    with pytest.raises(UsageError, match="^sbatch must take the jobs, but says: sbatch: error: "
+                       "invalid partition specified: long$"):  # fmt: skip
+        SlurmQueue(tmp_path, ALL).submit(seeds(planned_run, 2))
+
+
+@pytest.mark.parametrize("missing", ["sbatch", "srun", "sacct", "scancel", "scontrol"])
+def test_slurm_must_be_there(slurm: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setenv("PATH", str(slurm / "bin"))
+    require_slurm()
+    (slurm / "bin" / missing).unlink()
+    with pytest.raises(UsageError, match=f"commands are, but {missing} is not on the PATH.$"):
+        require_slurm()
+
+
+def test_nothing_of_another_job_goes_into_this_one(
+    planned_run: Run, slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (slurm / "bin" / "sbatch").write_text(
+        f'#!/bin/bash\necho "$SLURM_MEM_PER_NODE $MINE" >{slurm}/seen\necho job 1\n'
+    )
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "9")
+    monkeypatch.setenv("MINE", "stays")
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    SlurmQueue(tmp_path, ALL).submit([planned_run])
+    assert (slurm / "seen").read_text() == " stays\n"
+    assert os.environ["SLURM_MEM_PER_NODE"] == "9"
+
+
+def test_what_slurm_says_of_the_jobs(planned_run: Run, slurm: Path, tmp_path: Path) -> None:
+    runs = [replace(run, save_dir=tmp_path / str(run.seed)) for run in seeds(planned_run, 4)]
+    (slurm / "states").write_text(
+        "70_0|OUT_OF_MEMORY|node1\n70_0.batch|FAILED|node1\n70_1|RUNNING|node2\n"
+        "70_[2-3%2]|PENDING|None assigned\n"
+    )
+    watch = submitted._Watch(runs, SlurmQueue(tmp_path, ALL))
+    watch.look()
+    assert [future.running() for future in watch.futures] == [False, True, False, False]
+    assert [future.done() for future in watch.futures] == [True, False, False, False]
+    assert watch.futures[0].result().problem == (
+        "Job 70_0 must leave a result, but left none and is OUT_OF_MEMORY; "
+        f"see {tmp_path / '.submitit' / '70_0_0_log.err'}."
+    )
+    watch.cancel()
+    called = (slurm / "called").read_text().splitlines()
+    assert called == ["scancel 70_1", "scancel 70_2", "scancel 70_3"]
+
+
+class Started:
+    """A job of which only is known whether it has ended."""
+
+    def __init__(self, sent: CellJob) -> None:
+        self.sent, self.ended = sent, False
+
+    def done(self) -> bool:
+        return self.ended
+
+
+def test_a_gpu_takes_one_job_at_a_time(
+    planned_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = LocalQueue(tmp_path, ["3", "GPU-5"])
+    monkeypatch.setattr(queue._executor, "submit", Started)
+    runs = seeds(planned_run, 4)
+    jobs: list[Any] = [queue.submit(runs[n:])[0] for n in range(2)]
+    assert [job.sent.gpu for job in jobs] == ["3", "GPU-5"]
+    assert queue.submit(runs[2:]) == []
+    jobs[1].ended = True
+    (third,) = queue.submit(runs[2:])
+    assert (third.sent.run, third.sent.gpu) == (runs[2], "GPU-5")  # type: ignore[attr-defined]
+    assert queue.submit(runs[3:]) == []
+
+
+@pytest.mark.parametrize("queue", ["slurm", "local"])
+def test_stdout_is_left_to_the_table(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: str
+) -> None:
+    log = logging.getLogger("submitit")
+    handlers = [logging.NullHandler(), logging.NullHandler()]
+    handlers[0].name, handlers[1].name = "submitit_out", "submitit_err"
+    monkeypatch.setattr(log, "handlers", handlers)
+    monkeypatch.setattr(log, "propagate", True)
+    if queue == "slurm":
+        SlurmQueue(tmp_path, ALL)
+    else:
+        LocalQueue(tmp_path, [None])
+    assert log.handlers == handlers[1:] and not log.propagate
