@@ -109,6 +109,5 @@ def _rows(work: str, options: Namespace) -> list[Row]:
 
 
 def _compare(rows: list[Row], rounds: int) -> tuple[Table, ...]:
-    rate = matrix_rate()
-    measured = [measure(row, rounds, rate) for row in tqdm(rows, desc="rows")]
+    measured = list(tqdm(measure(rows, rounds, matrix_rate()), desc="rows", total=len(rows)))
     return measured, [comparison(row) for row in measured], shares(measured)

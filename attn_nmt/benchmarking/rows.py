@@ -1,45 +1,74 @@
-"""Measuring one row: our model and fairseq's in turn, in one process."""
+"""Measuring rows: all models that are compared with the same one take turns with it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import groupby
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from attn_nmt.benchmarking.goals import Row
 from attn_nmt.benchmarking.memory import peak_memory
+from attn_nmt.benchmarking.models import Model
 from attn_nmt.benchmarking.roofline import multiply_adds
 from attn_nmt.benchmarking.shares import search_shares
 from attn_nmt.benchmarking.timing import interleaved, ratio
 from attn_nmt.benchmarking.work import WORK
 
+Measured = dict[str, Any]
 
-def measure(row: Row, rounds: int, rate: float) -> dict[str, Any]:
-    """Return the row with its figures; None where it needs another device than there is.
+
+def measure(rows: Sequence[Row], rounds: int, rate: float) -> Iterator[Measured]:
+    """Yield each row with its figures; None where it needs another device than there is.
 
     ``time`` and ``memory`` are ratios, ``low`` and ``high`` the quartiles of the time;
     ``shares`` is where the time of our search and of stock's goes, of decoding;
     ``roofline`` is the share of ``rate``, multiply-adds a second, that our own model reaches.
     """
-    found: dict[str, Any] = {
+    for _, group in groupby(rows, key=lambda row: (row.work, row.other, row.sizes, row.on_gpu)):
+        together = list(group)
+        if together[0].on_gpu == torch.cuda.is_available():
+            yield from _measure_together(together, rounds, rate)
+        else:
+            yield from map(_not_measured, together)
+
+
+def _not_measured(row: Row) -> Measured:
+    return {
         "work": row.work, "model": row.model.arch, "flags": row.model.flags, "against": row.other,
         "device": "GPU" if row.on_gpu else "CPU", "goal": row.goal, "time": None, "low": None,
         "high": None, "memory goal": row.memory_goal, "memory": None, "roofline": None,
         "shares": None, "other shares": None,
     }  # fmt: skip
-    if row.on_gpu != torch.cuda.is_available():
-        return found
-    make, other = WORK[row.work], row.model.against(row.other)
-    own_step = make(row.model, row.sizes)
-    steps = {"own": own_step, "other": make(other, row.sizes)}
-    times = interleaved(steps, rounds, f"{row.work}, {row.model.arch}")
-    found["time"], found["low"], found["high"] = ratio(times["own"], times["other"])
-    fastest = min(times["own"])
-    found["roofline"] = multiply_adds(own_step) / fastest / rate
-    if row.work == "decoding":
-        found["shares"] = search_shares(row.model, row.sizes)
-        found["other shares"] = search_shares(other, row.sizes)
+
+
+def _measure_together(rows: Sequence[Row], rounds: int, rate: float) -> Iterator[Measured]:
+    first = rows[0]
+    make, other = WORK[first.work], first.model.against(first.other)
+    steps = {row.model.arch: make(row.model, row.sizes) for row in rows}
+    steps[first.other] = make(other, first.sizes)
+    times = interleaved(steps, rounds, f"{first.work} against {first.other}")
+    counts = {row.model.arch: multiply_adds(steps[row.model.arch]) for row in rows}
+    del steps  # their memory is wanted for what follows
+    of_other = _besides(other, first)
+    for row in tqdm(rows, desc=f"{first.work}, memory and shares", leave=False):
+        name, found = row.model.arch, _not_measured(row)
+        found["time"], found["low"], found["high"] = ratio(times[name], times[row.other])
+        found["roofline"] = counts[name] / min(times[name]) / rate
+        own = _besides(row.model, row)
+        if "memory" in own:
+            found["memory"] = own["memory"] / of_other["memory"]
+        found["shares"], found["other shares"] = own.get("shares"), of_other.get("shares")
+        yield found
+
+
+def _besides(model: Model, row: Row) -> Measured:
+    """Return what is measured beside the time: the memory of training, the parts of a search."""
     if row.work == "training":
-        own, stock = (peak_memory(make, model, row.sizes) for model in (row.model, other))
-        found["memory"] = own / stock
-    return found
+        return {"memory": peak_memory(partial(WORK[row.work], model, row.sizes))}
+    if row.work == "decoding":
+        return {"shares": search_shares(model, row.sizes)}
+    return {}
