@@ -15,6 +15,7 @@ The map, from mathematics to command line:
 - ``study``: ``python -m attn_nmt.study``: the paper's models and grids, their costs and runs
 - ``training``: the recipe of the paper on the devices that are there
 - ``averaging``: one checkpoint out of several
+- ``benchmarking``: ``scripts/benchmark.py``: time and memory against stock fairseq
 - ``evaluation``: translating with a checkpoint, and the labelled scores
 - ``command_line``: how commands refuse bad input; ``whole_files``: files that appear whole
 - ``doctor``: ``python -m attn_nmt doctor``; ``__main__`` also prints the path and the flags

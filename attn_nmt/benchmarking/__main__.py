@@ -23,11 +23,13 @@ from attn_nmt.study.grids.settings import one_of, read_config
 from attn_nmt.whole_files import replacing
 
 Table = list[dict[str, Any]]
-"""Of what the commands return, the first is for JSON, the others are shown."""
 
 
 def main() -> None:
-    """Read the command line, measure, print the table and write the JSON."""
+    """Read the command line, measure, print the tables and write the JSON.
+
+    What was measured before an interruption is written and printed too.
+    """
     parser = ArgumentParser(
         description="Time and memory in ratio to fairseq's own models: both in one process, a step "
         "of each in turn, the median of the ratios.",
@@ -41,10 +43,19 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    rows, *tables = options.run(options)
-    print(*(markdown(table) for table in tables if table), sep="\n\n")
-    if options.json is not None:
-        with replacing(options.json) as unfinished:
+    rows: Table = []
+    try:
+        for row in tqdm(options.measure(options), desc="rows"):
+            rows.append(row)
+            _keep(rows, options.json)
+    finally:
+        tables = options.tables(rows) if rows else ()
+        print(*(markdown(table) for table in tables if table), sep="\n\n")
+
+
+def _keep(rows: Table, target: Path | None) -> None:
+    if target is not None:
+        with replacing(target) as unfinished:
             unfinished.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
 
@@ -61,7 +72,9 @@ def _add_command(commands: Any, name: str, summary: str) -> ArgumentParser:
 
 def _add_goals(commands: Any) -> None:
     parser = _add_command(commands, "goals", "every row that has a goal")
-    parser.set_defaults(run=lambda options: _compare(list(GOALS), options.rounds))
+    parser.set_defaults(
+        measure=lambda options: measure(GOALS, options.rounds, matrix_rate()), tables=_compared
+    )
 
 
 def _add_work(commands: Any, work: str) -> None:
@@ -75,7 +88,10 @@ def _add_work(commands: Any, work: str) -> None:
         parser.add_argument(f"--{name}", metavar="N", type=positive(f"--{name}"), default=value,
                             help=f"{value}")  # fmt: skip
     add_model_flags(parser)
-    parser.set_defaults(run=lambda options: _compare(_rows(work, options), options.rounds))
+    parser.set_defaults(
+        measure=lambda options: measure(_rows(work, options), options.rounds, matrix_rate()),
+        tables=_compared,
+    )
 
 
 def _add_lengths(commands: Any) -> None:
@@ -84,12 +100,10 @@ def _add_lengths(commands: Any) -> None:
                         default=list(MECHANISMS), help=", ".join(MECHANISMS))  # fmt: skip
     parser.add_argument("--fit-from", type=int, default=512, choices=LENGTHS,
                         help="the shortest sentence of the fit; 512")  # fmt: skip
-
-    def run(options: Namespace) -> tuple[Table, ...]:
-        rows = measure_lengths(options.only, options.rounds, options.fit_from)
-        return rows, rows
-
-    parser.set_defaults(run=run)
+    parser.set_defaults(
+        measure=lambda options: measure_lengths(options.only, options.rounds, options.fit_from),
+        tables=lambda rows: (rows,),
+    )
 
 
 def _rows(work: str, options: Namespace) -> list[Row]:
@@ -108,6 +122,5 @@ def _rows(work: str, options: Namespace) -> list[Row]:
             for arch in options.arch]  # fmt: skip
 
 
-def _compare(rows: list[Row], rounds: int) -> tuple[Table, ...]:
-    measured = list(tqdm(measure(rows, rounds, matrix_rate()), desc="rows", total=len(rows)))
-    return measured, [comparison(row) for row in measured], shares(measured)
+def _compared(rows: Table) -> tuple[Table, ...]:
+    return [comparison(row) for row in rows], shares(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -57,10 +57,10 @@ def exponent(lengths: Iterable[int], values: Iterable[float]) -> float:
     return statistics.linear_regression(xs, ys).slope
 
 
-def measure_lengths(names: Sequence[str], rounds: int, fit_from: int) -> list[dict[str, Any]]:
-    """Return a row a mechanism: exponents, and every length in ratio to the shortest."""
+def measure_lengths(names: Sequence[str], rounds: int, fit_from: int) -> Iterator[dict[str, Any]]:
+    """Yield a row a mechanism: exponents, and every length in ratio to the shortest."""
     keep_freed_memory()
-    rows, start = [], LENGTHS.index(fit_from)
+    start = LENGTHS.index(fit_from)
     for name in names:
         memory = [
             peak_memory(mechanism_step, name, n)
@@ -68,13 +68,10 @@ def measure_lengths(names: Sequence[str], rounds: int, fit_from: int) -> list[di
         ]
         times = interleaved({str(n): mechanism_step(name, n) for n in LENGTHS}, rounds, name)
         medians = [statistics.median(times[str(n)]) for n in LENGTHS]
-        rows.append(
-            {
-                "mechanism": name,
-                "time exponent": exponent(LENGTHS[start:], medians[start:]),
-                "memory exponent": exponent(LENGTHS[start:], memory[start:]),
-                **{f"memory {n}": m / memory[0] for n, m in zip(LENGTHS, memory, strict=True)},
-                **{f"time {n}": m / medians[0] for n, m in zip(LENGTHS, medians, strict=True)},
-            }
-        )
-    return rows
+        yield {
+            "mechanism": name,
+            "time exponent": exponent(LENGTHS[start:], medians[start:]),
+            "memory exponent": exponent(LENGTHS[start:], memory[start:]),
+            **{f"memory {n}": m / memory[0] for n, m in zip(LENGTHS, memory, strict=True)},
+            **{f"time {n}": m / medians[0] for n, m in zip(LENGTHS, medians, strict=True)},
+        }

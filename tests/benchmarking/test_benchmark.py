@@ -16,6 +16,8 @@ from attn_nmt.benchmarking import batches
 from attn_nmt.benchmarking.__main__ import main
 from attn_nmt.benchmarking.goals import GOALS
 from attn_nmt.benchmarking.layout import comparison
+from attn_nmt.benchmarking.lengths import exponent
+from attn_nmt.benchmarking.memory import peak_memory
 from attn_nmt.benchmarking.models import OTHERS, Model, build, dictionary
 from attn_nmt.benchmarking.roofline import multiply_adds
 from attn_nmt.benchmarking.timing import interleaved, ratio
@@ -147,3 +149,32 @@ def test_table_and_json(
     cells = dict(zip(header.strip("| ").split(" | "), line.strip("| ").split(" | "), strict=False))
     assert cells["time"] == f"{row['time']:.2f}"
     assert cells["model"] == f"`{TINY} --encoder-layers 1`"
+
+
+def test_rows_before_an_interruption_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: Any) -> Any:
+        yield {"mechanism": "first", "time exponent": 1.0}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("attn_nmt.benchmarking.__main__.measure_lengths", interrupted)
+    target = tmp_path / "rows.json"
+    with pytest.raises(KeyboardInterrupt):
+        run(monkeypatch, "lengths", "--json", str(target))
+    assert json.loads(target.read_text()) == [{"mechanism": "first", "time exponent": 1.0}]
+    assert "| first | 1.00 |" in capsys.readouterr().out
+
+
+def test_a_linear_mechanism_has_an_exponent_of_one() -> None:
+    assert exponent([64, 128, 512], [3.0, 6.0, 24.0]) == pytest.approx(1.0)
+    assert exponent([64, 128, 512], [3.0, 12.0, 192.0]) == pytest.approx(2.0)
+
+
+def test_peak_memory_is_that_of_the_first_step() -> None:
+    small, large = (peak_memory(filling, megabytes) for megabytes in (20, 120))
+    assert 90 < (large - small) / 2**20 < 110
+
+
+def filling(megabytes: int) -> Any:
+    return lambda: torch.ones(megabytes * 2**18).sum()
