@@ -127,6 +127,15 @@ def test_beams_share_the_memory_of_their_sentence() -> None:
     assert torch.equal(uneven["encoder_out"][0], alone["encoder_out"][0][:, [0, 2, 2]])
 
 
+def test_attention_of_beams_is_in_the_layout_of_their_source() -> None:
+    model, source = build(), batch_of(sentences(3, 6), left_pad=True)
+    target, order = previous(sentences(4, 4, 4, 4, seed=1)), torch.tensor([0, 0, 1, 1])
+    beams = model.encoder.reorder_encoder_out(model.encoder(source), order)
+    _, shared = model.decoder(target, encoder_out=beams)
+    _, alone = model.decoder(target, encoder_out=model.encoder(source[order]))
+    torch.testing.assert_close(shared["attn"][0], alone["attn"][0], **CLOSE)
+
+
 @pytest.mark.parametrize("left_pad", [False, True])
 @variant
 def test_beam_search_equals_search_without_a_cache(name: str, left_pad: bool) -> None:
