@@ -73,6 +73,7 @@ class RelativeMultiheadAttention(AttentionProjections):
         Raises:
             ValueError: if weights are asked of a causal module that has begun to decode without
                 them, and so kept no keys.
+            ValueError: if the rows of the queries are no multiple of those of the keys.
         """
         key = query if key is None else key
         state = self._get_input_buffer(incremental_state)
