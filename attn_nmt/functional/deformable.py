@@ -17,20 +17,25 @@ class TokenTable(NamedTuple):
     """The tokens of all sentences of a batch as rows of one matrix.
 
     Shape:
-        - rows: (R, C); first_row: (B), where sentence b begins, its next token ``step`` rows on
+        - rows: (R, C)
+        - place: (B, L), the row of each token; None = token k of sentence b is row k * B + b
     """
 
     rows: Tensor
-    first_row: Tensor
-    step: int
+    place: Tensor | None
     length: int
     """Tokens of each sentence, padding included."""
 
     @classmethod
     def of(cls, x: Tensor) -> TokenTable:
-        """Take a batch with the time first, (L, B, C): token k of sentence b is row k * B + b."""
-        length, batch, width = x.shape
-        return cls(x.reshape(-1, width), torch.arange(batch, device=x.device), batch, length)
+        """Take a batch with the time first, (L, B, C)."""
+        return cls(x.flatten(0, 1), None, len(x))
+
+    def find(self, token: Tensor) -> Tensor:
+        """Return the rows of tokens: (Lq, B, ...) -> (Lq, B, ...)."""
+        batch = token.size(1)
+        sentence = torch.arange(batch, device=token.device).view(-1, *[1] * (token.dim() - 2))
+        return token * batch + sentence if self.place is None else self.place[sentence, token]
 
 
 def neighbours(position: Tensor, *, length: int, last: Tensor | int) -> tuple[Tensor, Tensor]:
@@ -63,11 +68,9 @@ def read_between(table: TokenTable, token: Tensor, share: Tensor) -> Tensor:
         - token, share: (Lq, B, K, 2)
         - output: (Lq, B, K, C)
     """
-    # (B, 1, 1) + (Lq, B, K, 2)
-    row = table.first_row[:, None, None] + table.step * token
     # The fused form of gathering both and adding them up: it keeps no copy of what was gathered.
     read = F.embedding_bag(
-        row.flatten(0, -2),
+        table.find(token).flatten(0, -2),
         table.rows,
         per_sample_weights=share.to(table.rows.dtype).flatten(0, -2),
         mode="sum",

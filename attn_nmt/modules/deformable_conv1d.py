@@ -114,7 +114,7 @@ class DeformableConv1d(IncrementalModule):
         if incremental_state is None:
             return TokenTable.of(tokens)
         buffer = TokenBuffer.from_state(self._get_input_buffer(incremental_state))
-        buffer = buffer.append(tokens.transpose(0, 1))
+        buffer = buffer.append(tokens)
         self._set_input_buffer(incremental_state, buffer.to_state())
         return buffer.table()
 

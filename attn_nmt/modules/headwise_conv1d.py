@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from attn_nmt.functional.headwise_convolution import headwise_convolution
 from attn_nmt.modules.arguments import require_heads, require_positive, require_probability
+from attn_nmt.modules.history import ORDER, extend
 from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
 from attn_nmt.modules.linear import Linear
 
@@ -33,6 +34,8 @@ class HeadwiseConv1d(IncrementalModule):
     Raises:
         ValueError: for any argument that breaks its rule, naming the rule and the value.
     """
+
+    LATE_STATE = ("past",)
 
     def __init__(
         self,
@@ -95,8 +98,7 @@ class HeadwiseConv1d(IncrementalModule):
         kernel = F.dropout(self.kernels(z), self.dropout, self.training)
         if padding_mask is not None:
             z = z.masked_fill(padding_mask.T.unsqueeze(-1), 0.0)
-        z, seen = self._with_past(z, incremental_state)
-        value = self.split_heads(z)
+        value, seen = self._with_past(self.split_heads(z), incremental_state)
         mixed = headwise_convolution(kernel, value, backward=self.back, query_offset=seen)
         # (B, H, L, D) -> (L, B, C)
         output: Tensor = self.out_proj(mixed.permute(2, 0, 1, 3).flatten(-2))
@@ -122,16 +124,19 @@ class HeadwiseConv1d(IncrementalModule):
         return x.view(*x.shape[:-1], self.num_heads, -1).permute(1, 2, 0, 3)
 
     def _with_past(
-        self, z: Tensor, incremental_state: IncrementalState | None
+        self, value: Tensor, incremental_state: IncrementalState | None
     ) -> tuple[Tensor, int]:
-        """Put the tokens that a kernel still reaches before ``z``; return how many they are."""
+        """Put the tokens that a kernel still reaches before these; return how many they are.
+
+        Shape:
+            - value: (B, H, L, D); the result has more in place of L
+        """
         if incremental_state is None:
-            return z, 0
-        past = self._get_input_buffer(incremental_state).get("past")
-        seen = 0
+            return value, 0
+        state, seen = self._get_input_buffer(incremental_state), 0
+        past = state.get("past")
         if past is not None:
-            # The cache has the batch first, as beams are reordered there.
-            z, seen = torch.cat((past.transpose(0, 1), z)), past.size(1)
-        reach = z[max(0, len(z) - self.kernel_size + 1) :]
-        self._set_input_buffer(incremental_state, {"past": reach.transpose(0, 1)})
-        return z, seen
+            value, seen = extend(past, value, state.get(ORDER)), past.size(2)
+        reach = value[:, :, max(0, value.size(2) - self.kernel_size + 1) :]
+        self._set_input_buffer(incremental_state, {"past": reach})
+        return value, seen

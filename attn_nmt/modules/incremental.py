@@ -6,6 +6,8 @@ import itertools
 
 from torch import Tensor, nn
 
+from attn_nmt.modules.history import ORDER
+
 State = dict[str, Tensor | None]
 IncrementalState = dict[str, State]
 
@@ -18,10 +20,13 @@ class IncrementalModule(nn.Module):
     Its layers also call ``_get_input_buffer`` and ``_set_input_buffer`` by these names.
 
     Every tensor in the cache has the batch as its first axis, except those named in
-    ``SHARED_STATE``, which belong to the whole batch and are never reordered.
+    ``SHARED_STATE``, which belong to the whole batch and are never reordered, and those in
+    ``LATE_STATE``, whose rows the module moves itself when it needs them; see
+    :mod:`attn_nmt.modules.history`.
     """
 
     SHARED_STATE: tuple[str, ...] = ()
+    LATE_STATE: tuple[str, ...] = ()
     causal: bool
 
     def __init__(self) -> None:
@@ -56,13 +61,13 @@ class IncrementalModule(nn.Module):
         """
         state = self._get_input_buffer(incremental_state)
         if state:
-            self._set_input_buffer(
-                incremental_state,
-                {
-                    name: tensor
-                    if tensor is None or name in self.SHARED_STATE
-                    else tensor.index_select(0, new_order)
-                    for name, tensor in state.items()
-                },
-            )
+            reordered = {
+                name: tensor
+                if tensor is None or name in (*self.SHARED_STATE, *self.LATE_STATE)
+                else tensor.index_select(0, new_order)
+                for name, tensor in state.items()
+            }
+            if any(name in state for name in self.LATE_STATE):
+                reordered.setdefault(ORDER, new_order)
+            self._set_input_buffer(incremental_state, reordered)
         return incremental_state

@@ -6,6 +6,7 @@ for all of them, and need not follow when the beams change places.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -80,6 +81,20 @@ def follow(new_order: Tensor, rows_per_key: int, key_rows: int) -> tuple[Tensor 
     Returns:
         The rows of keys to select, None for all of them as they are; and the new sharing.
     """
+    if new_order.is_inference():
+        return _follow(new_order, rows_per_key, key_rows)
+    return _follow_once(new_order, new_order._version, rows_per_key, key_rows)
+
+
+@lru_cache(maxsize=1)
+def _follow_once(
+    new_order: Tensor, _version: int, rows_per_key: int, key_rows: int
+) -> tuple[Tensor | None, int]:
+    """Answer the next layers, which are told of the same reordering, without asking the GPU."""
+    return _follow(new_order, rows_per_key, key_rows)
+
+
+def _follow(new_order: Tensor, rows_per_key: int, key_rows: int) -> tuple[Tensor | None, int]:
     source = new_order // rows_per_key
     kept, counts = torch.unique_consecutive(source, return_counts=True)
     rows = int(counts[0])

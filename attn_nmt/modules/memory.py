@@ -8,10 +8,13 @@ import torch
 from torch import Tensor
 
 from attn_nmt.modules import key_sharing
+from attn_nmt.modules.history import ORDER, extend, settle
 from attn_nmt.modules.incremental import State
 
 SHARED_STATE = ("positions", *key_sharing.SHARED_STATE)
 """What belongs to the whole batch in the cache, and is not reordered."""
+LATE_STATE = ("prev_key", "prev_value")
+"""What is reordered when it is needed."""
 
 
 class Memory(NamedTuple):
@@ -30,6 +33,8 @@ class Memory(NamedTuple):
     """Absolute position of the first query of this call, in tokens."""
     first_key: int = 0
     """Absolute position of the first key; keys out of every later query's reach are dropped."""
+    order: Tensor | None = None
+    """Of a cache that was reordered: which row of keys and values each row has become."""
 
     @property
     def length(self) -> int:
@@ -62,18 +67,23 @@ class Memory(NamedTuple):
             return None
         first_query, first_key = (value.size(2), 0) if positions is None else positions.tolist()
         padding = state.get("prev_key_padding_mask")
-        return cls(state.get("prev_key"), value, padding, first_query, first_key)
+        return cls(state.get("prev_key"), value, padding, first_query, first_key, state.get(ORDER))
+
+    def settle(self) -> Memory:
+        """Move the rows of a cache that was reordered to where they belong."""
+        key = None if self.key is None else settle(self.key, self.order)
+        return self._replace(key=key, value=settle(self.value, self.order), order=None)
 
     def append(self, new: Memory) -> Memory:
         """Put the keys of a new step behind those seen before."""
         key = None
         if self.key is not None and new.key is not None:
-            key = torch.cat((self.key, new.key), dim=2)
-        value = torch.cat((self.value, new.value), dim=2)
+            key = extend(self.key, new.key, self.order)
+        value = extend(self.value, new.value, self.order)
         padding = None
         if self.padding is not None or new.padding is not None:
             padding = torch.cat((self.padding_mask(), new.padding_mask()), dim=1)
-        return self._replace(key=key, value=value, padding=padding)
+        return self._replace(key=key, value=value, padding=padding, order=None)
 
     def keep(self, first: int, last: int) -> Memory:
         """Drop the keys before index ``first`` and from index ``last`` on."""
@@ -99,4 +109,11 @@ class Memory(NamedTuple):
         """Return the padding as a mask even where there is none, (B, Lk), True = padding."""
         if self.padding is not None:
             return self.padding.to(torch.bool)
-        return self.value.new_zeros(len(self.value), self.length, dtype=torch.bool)
+        rows = len(self.value if self.order is None else self.order)
+        return self.value.new_zeros(rows, self.length, dtype=torch.bool)
+
+
+def rows_kept(state: State) -> int:
+    """Return how many rows of keys, or of what became of them, a cache that is not empty holds."""
+    tensors = (state.get(name) for name in (ORDER, "prev_value", "mean"))
+    return next(len(tensor) for tensor in tensors if tensor is not None)

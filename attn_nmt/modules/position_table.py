@@ -27,7 +27,8 @@ class PositionTable:
             - output: (count, C)
         """
         weight = r_proj.weight
-        if torch.is_grad_enabled():
+        # A weight made in inference mode does not tell when it changes.
+        if torch.is_grad_enabled() or weight.is_inference():
             return _project(r_proj, first, count)
         made_of = (id(weight), weight._version, weight.data_ptr(), weight.dtype, weight.device)
         reach = max(-first, first + count - 1)

@@ -15,7 +15,7 @@ from attn_nmt.functional.masking import either_blocked, out_of_reach
 from attn_nmt.modules.arguments import require_heads, require_probability
 from attn_nmt.modules.incremental import IncrementalModule
 from attn_nmt.modules.linear import Linear
-from attn_nmt.modules.memory import SHARED_STATE, Memory
+from attn_nmt.modules.memory import LATE_STATE, SHARED_STATE, Memory
 from attn_nmt.modules.position_table import PositionTable
 from attn_nmt.terms import AttentionTerms
 
@@ -26,7 +26,7 @@ class AttentionProjections(IncrementalModule):
     Arguments and errors are those of that class.
     """
 
-    SHARED_STATE = SHARED_STATE
+    SHARED_STATE, LATE_STATE = SHARED_STATE, LATE_STATE
 
     def __init__(
         self,

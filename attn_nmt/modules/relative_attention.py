@@ -8,6 +8,7 @@ from torch import Tensor
 from attn_nmt.functional.relative_position import relative_encoding
 from attn_nmt.modules.incremental import IncrementalState, State
 from attn_nmt.modules.key_sharing import KeySharing, follow
+from attn_nmt.modules.memory import rows_kept
 from attn_nmt.modules.paths import Call, attend
 from attn_nmt.modules.projections import AttentionProjections
 
@@ -103,8 +104,7 @@ class RelativeMultiheadAttention(AttentionProjections):
         return output, weights.transpose(0, 1) if need_head_weights else weights.mean(1)
 
     def _sharing(self, query: Tensor, key: Tensor, state: State, static: bool) -> KeySharing:
-        cached = state.get("mean") if state.get("prev_value") is None else state["prev_value"]
-        rows = key.size(1) if cached is None or not static else len(cached)
+        rows = rows_kept(state) if state and static else key.size(1)
         # A row must not share its dropout with another.
         return KeySharing.between(query, rows, may_stack=not self.training)
 
@@ -123,10 +123,7 @@ class RelativeMultiheadAttention(AttentionProjections):
         rows_per_key = state.get("rows_per_key")
         if rows_per_key is None:
             return super().reorder_incremental_state(incremental_state, new_order)
-        key_rows = next(
-            len(t) for n, t in state.items() if t is not None and n not in self.SHARED_STATE
-        )
-        kept, rows = follow(new_order, int(rows_per_key), key_rows)
+        kept, rows = follow(new_order, int(rows_per_key), rows_kept(state))
         if kept is not None:
             super().reorder_incremental_state(incremental_state, kept)
         state = self._get_input_buffer(incremental_state)

@@ -139,16 +139,58 @@ def test_steps_remember_padding(name: str) -> None:
     torch.testing.assert_close(torch.cat(found), expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("order", [[2, 2, 0], [1], [0, 0, 0, 2, 1]])
+# Between two steps rows may move once, twice, or come back to where they were.
+@pytest.mark.parametrize("orders", [
+    [[2, 2, 0]], [[1]], [[0, 0, 0, 2, 1]], [[2, 2, 0], [2, 0]], [[1, 2, 0], [2, 0, 1]],
+])  # fmt: skip
+@pytest.mark.parametrize("learning", [False, True])
 @mechanism
-def test_beams_are_reordered_duplicated_and_dropped(name: str, order: list[int]) -> None:
+def test_beams_are_reordered_duplicated_and_dropped(
+    name: str, learning: bool, orders: list[list[int]]
+) -> None:
     module, x, state = build(name, causal=True), sequence(), {}
-    for part in x[:3].split(1):
-        run(module, part, incremental_state=state)
-    module.reorder_incremental_state(state, torch.tensor(order))
-    chosen = x[:, order]
-    found = [run(module, part, incremental_state=state) for part in chosen[3:].split(1)]
-    torch.testing.assert_close(torch.cat(found), run(module, chosen)[3:], rtol=1e-10, atol=1e-10)
+    found = []
+    with torch.set_grad_enabled(learning):
+        for part in x[:3].split(1):
+            run(module, part, incremental_state=state)
+        for part in range(3, LENGTH):
+            for order in orders if part < LENGTH - 1 else []:
+                module.reorder_incremental_state(state, torch.tensor(order))
+                x, found = x[:, order], [step[:, order] for step in found]
+            found.append(run(module, x[part : part + 1], incremental_state=state))
+            orders = [torch.arange(x.size(1)).flip(0).tolist()]
+    torch.testing.assert_close(torch.cat(found), run(module, x)[3:], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("order", [[2, 2, 0], [0, 1, 2, 1]])
+@mechanism
+def test_padding_that_comes_after_beams_were_reordered(name: str, order: list[int]) -> None:
+    module, x, state = build(name, causal=True), sequence(), {}
+    mask = torch.zeros(len(order), LENGTH, dtype=torch.bool)
+    mask[1, 4:] = True
+    with torch.no_grad():
+        run(module, x[:3], incremental_state=state)
+        module.reorder_incremental_state(state, torch.tensor(order))
+        x = x[:, order]
+        found = [
+            run(module, x[step : step + 1], padding_mask=mask[:, step : step + 1],
+                incremental_state=state)
+            for step in range(3, LENGTH)
+        ]  # fmt: skip
+    expected = run(module, x, padding_mask=mask)[3:]
+    torch.testing.assert_close(torch.cat(found), expected, rtol=1e-10, atol=1e-10)
+
+
+@mechanism
+def test_a_module_made_in_inference_mode_decodes(name: str) -> None:
+    with torch.inference_mode():
+        module, x, state = build(name, causal=True), sequence(), {}
+        order = torch.tensor([1, 1, 0])
+        for part in x[:3].split(1):
+            run(module, part, incremental_state=state)
+        module.reorder_incremental_state(state, order)
+        found = run(module, x[3:, order], incremental_state=state)
+        torch.testing.assert_close(found, run(module, x[:, order])[3:], rtol=1e-10, atol=1e-10)
 
 
 @mechanism

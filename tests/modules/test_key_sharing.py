@@ -124,6 +124,15 @@ def test_follow(order: list[int], rows_per_key: int, kept: list[int] | None, row
     assert (None if found is None else found.tolist(), found_rows) == (kept, rows)
 
 
+def test_follow_sees_an_order_that_was_changed_in_place() -> None:
+    order = torch.tensor([2, 1, 0])
+    follow(order, 1, 3)
+    order[0] = 1
+    kept, _ = follow(order, 1, 3)
+    assert kept is not None
+    assert kept.tolist() == [1, 1, 0]
+
+
 def test_rows_that_cannot_be_shared_out_are_refused() -> None:
     module, (target, source, _) = build("1111"), inputs()
     message = "^`query` must have a multiple of the 3 rows of `key`, but has 5 instead.$"

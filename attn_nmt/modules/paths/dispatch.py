@@ -41,7 +41,7 @@ def _remembered(module: AttentionProjections, call: Call, remember: Remember) ->
     """Project the keys and values of this call, or take and extend those of earlier ones."""
     past = Memory.from_state(call.state)
     if past is not None and call.static:
-        memory = past
+        memory = past.settle()
     else:
         memory = module.project_memory(call.key, call.value, call.padding)
         memory = memory if past is None else past.append(memory)
