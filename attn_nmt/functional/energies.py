@@ -62,8 +62,15 @@ def position_only_energy(v: Tensor, position: Tensor, key_length: int) -> Tensor
         - v: (H, D); position: (H, Lq + Lk - 1, D), distances ascending
         - output: (1, H, Lq, Lk)
     """
+    by_distance = energy_by_distance(v, position)
     # Windows of Lk distances; the first belongs to the last query: (H, N) -> (H, Lq, Lk)
-    return energy_by_distance(v, position).unfold(-1, key_length, 1).flip(-2).unsqueeze(0)
+    if not torch.compiler.is_compiling():
+        return by_distance.unfold(-1, key_length, 1).flip(-2).unsqueeze(0)
+    # The same by number: that view would be compiled anew for every length.
+    count = position.size(1)
+    first = torch.arange(count - key_length, -1, -1, device=position.device)
+    column = first.unsqueeze(-1) + torch.arange(key_length, device=position.device)
+    return by_distance[:, column].unsqueeze(0)
 
 
 def energy_by_distance(v: Tensor, position: Tensor) -> Tensor:

@@ -23,7 +23,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         - x: (..., K); weight: (N, K); bias: (N)
         - output: (..., N)
     """
-    if not _has_faster_convolution() or not _fits(x, weight):
+    # A compiler chooses for itself.
+    if torch.compiler.is_compiling() or not _has_faster_convolution() or not _fits(x, weight):
         return F.linear(x, weight, bias)
     rows = x.numel() // x.size(-1)
     # (..., K) -> (1, K, rows, 1), a view with the channels last

@@ -44,5 +44,10 @@ def relative_shift(by_distance: Tensor, key_length: int) -> Tensor:
     return by_distance.as_strided(
         (batch, heads, query_length, key_length),
         (per_sentence, per_head, per_query - per_distance, per_distance),
-        by_distance.storage_offset() + (query_length - 1) * per_distance,
+        _start(by_distance) + (query_length - 1) * per_distance,
     )
+
+
+def _start(x: Tensor) -> int | torch.SymInt:
+    # A compiler cannot be asked; what it shifts is a result of its own, which begins at the start.
+    return 0 if torch.compiler.is_compiling() else x.storage_offset()

@@ -45,12 +45,14 @@ def running_mean(
     energy = energy.to(torch.promote_types(energy.dtype, torch.float32))
     if blocked is not None:
         energy = energy.masked_fill(blocked.unsqueeze(1), torch.finfo(energy.dtype).min)
-    outputs = []
-    for start in range(0, energy.size(-1), _CHUNK):
+    outputs, start = [], 0
+    # No ``range``: torch.compile would go through it anew for every length.
+    while start < energy.size(-1):
         chunk = slice(start, start + _CHUNK)
         hidden = None if blocked is None else blocked[:, chunk]
         output, past = _chunk(energy[..., chunk], value[..., chunk, :], hidden, past)
         outputs.append(output)
+        start += _CHUNK
     assert past is not None, "a sequence has at least one position"
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2), past
 

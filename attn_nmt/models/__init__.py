@@ -4,6 +4,7 @@
 - ``layer_plan``: what the flags mean for each layer; ``per_layer``: reading a list
 - ``mechanisms``: from the plan of a layer to its modules
 - ``sublayers``: what both kinds of layer share; ``layers``: an encoder and a decoder layer
+- ``compilation``: what ``--compile-layers`` does
 - ``offset_log``: what ``--log-offsets`` writes
 - ``attn_transformer``: encoder, decoder and model
 - ``architectures``: the names for ``--arch``

@@ -20,6 +20,7 @@ from fairseq.utils import convert_padding_direction
 from torch import Tensor, nn
 
 from attn_nmt.functional.linear import linear
+from attn_nmt.models.compilation import compile_layer, only_in_training
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.layers import DecoderLayer, EncoderLayer
 from attn_nmt.models.offset_log import OffsetLog
@@ -57,7 +58,8 @@ class AttnEncoder(TransformerEncoderBase):
             - encoder_out: (S, B, C), encoder_padding_mask: (B, S), both with padding on the right
         """
         aligned = convert_padding_direction(src_tokens, self.padding_idx, left_to_right=True)
-        encoder_out: EncoderOut = super().forward(aligned, src_lengths, return_all_hiddens)
+        with only_in_training(self):
+            encoder_out: EncoderOut = super().forward(aligned, src_lengths, return_all_hiddens)
         if aligned is not src_tokens:
             # The decoder returns its weights in the caller's layout.
             encoder_out["src_tokens"] = [src_tokens]
@@ -114,13 +116,14 @@ class AttnDecoder(TransformerDecoderBase):
                 "--full-context-alignment must be off, since these decoders are always causal, "
                 "but is True instead."
             )
-        x, extra = super().extract_features(
-            prev_output_tokens,
-            encoder_out,
-            incremental_state,
-            alignment_layer=alignment_layer,
-            alignment_heads=alignment_heads,
-        )
+        with only_in_training(self):
+            x, extra = super().extract_features(
+                prev_output_tokens,
+                encoder_out,
+                incremental_state,
+                alignment_layer=alignment_layer,
+                alignment_heads=alignment_heads,
+            )
         if encoder_out["src_tokens"]:
             is_pad = encoder_out["src_tokens"][0].eq(self.padding_idx)
             is_pad = is_pad.repeat_interleave(len(prev_output_tokens) // len(is_pad), dim=0)
@@ -176,7 +179,9 @@ class AttnTransformerModel(TransformerModelBase):
 
 
 def _wrap(layer: nn.Module, cfg: TransformerConfig) -> nn.Module:
-    """Apply --checkpoint-activations, and FSDP where fairseq has it switched on."""
+    """Apply --compile-layers, --checkpoint-activations, and FSDP where fairseq has it on."""
+    if cfg.compile_layers:
+        compile_layer(layer)
     if cfg.checkpoint_activations:
         layer = checkpoint_wrapper(layer)
         return fsdp_wrap(layer, min_num_params=0)

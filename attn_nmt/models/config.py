@@ -32,6 +32,8 @@ class AttnTransformerConfig(MechanismFlags):
             f"equal --encoder-embed-dim ({self.encoder_embed_dim})",
             self,
         )
+        together = self.compile_layers and self.checkpoint_activations
+        _require("compile_layers", not together, "be off beside --checkpoint-activations", self)
         for side in ("encoder", "decoder"):
             for name in ("embed_dim", "ffn_embed_dim", "layers", "attention_heads"):
                 _require(f"{side}_{name}", getattr(self, f"{side}_{name}") > 0, "be positive", self)
@@ -62,7 +64,7 @@ class AttnTransformerConfig(MechanismFlags):
         # Left out, fairseq would keep its own default width for these two.
         flat["decoder_input_dim"] = flat["decoder_output_dim"] = self.decoder_embed_dim
         nested = TransformerConfig.from_namespace(Namespace(**flat))
-        nested.plan = resolve(self)
+        nested.plan, nested.compile_layers = resolve(self), self.compile_layers
         return nested
 
 

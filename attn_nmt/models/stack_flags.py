@@ -72,6 +72,13 @@ class StackFlags(FairseqDataclass):
     checkpoint_activations: bool = field(
         default=False, metadata={"help": "recompute activations in the backward pass, layer-wise"}
     )
+    compile_layers: bool = field(
+        default=False,
+        metadata={
+            "help": "torch.compile for every layer, in training; slow to start, and not to be "
+            "had beside --checkpoint-activations"
+        },
+    )
     max_source_positions: int = field(
         default=1024, metadata={"help": "longest source sentence, in tokens"}
     )

@@ -10,7 +10,8 @@
 - ``context_broadcast``: ``ContextBroadcast``, the mean of the sentence for every token
 - ``linear``: the linear layer of all of them
 - ``arguments``: rules that several of them share
-- ``incremental``: what a module remembers between decoding steps; ``token_buffer``: its inputs
+- ``incremental``: what a module remembers between decoding steps; ``history``: how it follows a
+  beam search; ``token_buffer``: inputs that stay where they are
 """
 
 from attn_nmt.modules.context_broadcast import ContextBroadcast

@@ -30,8 +30,9 @@ class KeySharing(NamedTuple):
         Raises:
             ValueError: if the rows of queries are no multiple of those of keys.
         """
-        rows, rest = divmod(query.size(1), key_rows)
-        if rest:
+        # No divmod: torch.compile does not know it.
+        rows = query.size(1) // key_rows
+        if rows * key_rows != query.size(1):
             raise ValueError(
                 f"`query` must have a multiple of the {key_rows} rows of `key`, but has "
                 f"{query.size(1)} instead."

@@ -91,7 +91,7 @@ class AttentionProjections(IncrementalModule):
         Shape:
             - query: (B, H, Lq, D), scaled; key: (B, H, Lk, D); None where no term uses it
         """
-        scale, found = self.head_dim**-0.5, dict[str, Tensor]()
+        scale, found = self.head_dim**-0.5, {}
         if self.terms.uses_position:
             position = self.project_distances(query_length, key_length, query_offset)
         if self.terms.query_key and query is not None and key is not None:

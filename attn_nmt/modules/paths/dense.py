@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from attn_nmt.functional.attend import attend_by_bias, attend_by_product
@@ -23,8 +24,10 @@ def dense(
     blocked = module.blocked(query_length, memory)
     bias = _position_energy(module, query, query_length, memory)
     if terms.query_key and query is not None and memory.key is not None:
-        if terms.key_only and bias is not None and memory.length <= module.head_dim:
-            # A row of energies is shorter than a query, and the query is kept for the bias anyway.
+        # A row of energies is shorter than a query, and the query is kept for the bias anyway.
+        # Compiled, it is all one pass, and a rule about lengths would be a reason to compile again.
+        in_bias = not torch.compiler.is_compiling() and memory.length <= module.head_dim
+        if terms.key_only and bias is not None and in_bias:
             bias = bias + key_only_energy(module.u * scale, memory.key)
         elif terms.key_only:
             # (q + u) . k, both terms in one product
