@@ -11,7 +11,7 @@ from attn_nmt.modules import key_sharing
 from attn_nmt.modules.history import ORDER, extend, settle
 from attn_nmt.modules.incremental import State
 
-SHARED_STATE = ("positions", *key_sharing.SHARED_STATE)
+SHARED_STATE = ("positions", "position_table", *key_sharing.SHARED_STATE)
 """What belongs to the whole batch in the cache, and is not reordered."""
 LATE_STATE = ("prev_key", "prev_value")
 """What is reordered when it is needed."""
@@ -35,6 +35,8 @@ class Memory(NamedTuple):
     """Absolute position of the first key; keys out of every later query's reach are dropped."""
     order: Tensor | None = None
     """Of a cache that was reordered: which row of keys and values each row has become."""
+    position_table: Tensor | None = None
+    """Of a search: :func:`attn_nmt.modules.position_table.table_reaching`."""
 
     @property
     def length(self) -> int:
@@ -53,6 +55,7 @@ class Memory(NamedTuple):
             "prev_value": self.value,
             "prev_key_padding_mask": self.padding,
             "positions": torch.tensor([self.first_query + queries, self.first_key]),
+            "position_table": self.position_table,
         }
 
     @classmethod
@@ -67,7 +70,8 @@ class Memory(NamedTuple):
             return None
         first_query, first_key = (value.size(2), 0) if positions is None else positions.tolist()
         padding = state.get("prev_key_padding_mask")
-        return cls(state.get("prev_key"), value, padding, first_query, first_key, state.get(ORDER))
+        order, table = state.get(ORDER), state.get("position_table")
+        return cls(state.get("prev_key"), value, padding, first_query, first_key, order, table)
 
     def settle(self) -> Memory:
         """Move the rows of a cache that was reordered to where they belong."""

@@ -16,7 +16,7 @@ from attn_nmt.modules.arguments import require_heads, require_probability
 from attn_nmt.modules.incremental import IncrementalModule
 from attn_nmt.modules.linear import Linear
 from attn_nmt.modules.memory import LATE_STATE, SHARED_STATE, Memory
-from attn_nmt.modules.position_table import PositionTable
+from attn_nmt.modules.position_table import from_table, project_range, table_reaching
 from attn_nmt.terms import AttentionTerms
 
 
@@ -46,7 +46,6 @@ class AttentionProjections(IncrementalModule):
         self.embed_dim, self.num_heads, self.head_dim = embed_dim, num_heads, embed_dim // num_heads
         self.terms = AttentionTerms.parse(terms)
         self.dropout, self.span, self.causal = dropout, span, causal
-        self._positions = PositionTable()
         self._build_parameters()
         self.reset_parameters()
 
@@ -85,15 +84,19 @@ class AttentionProjections(IncrementalModule):
         query_length: int,
         key_length: int,
         query_offset: int,
+        position_table: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return the enabled terms of Equation 2 by name; full pass and cached step both use it.
 
         Shape:
             - query: (B, H, Lq, D), scaled; key: (B, H, Lk, D); None where no term uses it
+            - position_table: that of the search, if there is one
         """
         scale, found = self.head_dim**-0.5, {}
         if self.terms.uses_position:
-            position = self.project_distances(query_length, key_length, query_offset)
+            position = self.project_distances(
+                query_length, key_length, query_offset, position_table
+            )
         if self.terms.query_key and query is not None and key is not None:
             found["query_key"] = query_key_energy(query, key)
         if self.terms.query_position and query is not None:
@@ -119,13 +122,31 @@ class AttentionProjections(IncrementalModule):
         """Project what is attended to; key and value: (Lk, B, C), padding: (B, Lk)."""
         return Memory(self.project_key(key), self.split_heads(self.v_proj(value)), padding)
 
-    def project_distances(self, query_length: int, key_length: int, query_offset: int) -> Tensor:
+    def project_distances(
+        self,
+        query_length: int,
+        key_length: int,
+        query_offset: int,
+        position_table: Tensor | None = None,
+    ) -> Tensor:
         """Return r_proj R_d of all Lq + Lk - 1 distances, ascending: (H, N, D), no batch axis."""
-        nearest = -(query_offset + query_length - 1)
+        first = -(query_offset + query_length - 1)
         count = query_length + key_length - 1
-        projected = self._positions.project(self.r_proj, nearest, count)
+        if position_table is None:
+            projected = project_range(self.r_proj, first, count)
+        else:
+            projected = from_table(position_table, first, count)
         # (N, C) -> (N, H, D) -> (H, N, D)
         return projected.view(count, self.num_heads, self.head_dim).transpose(0, 1)
+
+    def with_position_table(self, memory: Memory, query_length: int) -> Memory:
+        """Have a search keep the projected distances that these queries need, and some more."""
+        if not self.terms.uses_position or torch.is_grad_enabled():
+            return memory
+        offset = memory.query_offset
+        reach = max(offset + query_length - 1, memory.length - 1 - offset)
+        table = table_reaching(memory.position_table, self.r_proj, reach)
+        return memory._replace(position_table=table)
 
     def split_heads(self, x: Tensor) -> Tensor:
         """(L, B, C) -> (B, H, L, D)."""

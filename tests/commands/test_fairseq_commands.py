@@ -28,6 +28,18 @@ def test_a_copy_task_is_learned(data_bin: Path, trained: Path) -> None:
     assert json.loads(scored.stdout.splitlines()[-1])["bleu"] > 98
 
 
+def test_validation_in_training_sees_the_weights_of_the_checkpoint(
+    data_bin: Path, tmp_path: Path
+) -> None:
+    log = train(data_bin, tmp_path, "--max-update", 60)
+    validated = run_command("fairseq-validate", data_bin, "--user-dir", "attn_nmt",
+                    "--path", tmp_path / "checkpoint_last.pt", *VALIDATE)  # fmt: skip
+    losses = logged(log, "loss", "valid")
+    assert len(losses) >= 3
+    found = logged(validated.stdout + validated.stderr, "loss", "valid")[-1]
+    assert found == pytest.approx(losses[-1], abs=0.002)
+
+
 def test_evaluate_prints_labelled_lines_and_keeps_what_it_found(
     data_bin: Path, trained: Path
 ) -> None:

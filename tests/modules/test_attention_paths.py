@@ -80,7 +80,9 @@ def test_long_decoding(terms: str, span: int | None, steps: list[int]) -> None:
 
 def elements(state: dict[str, Any]) -> int:
     (cache,) = state.values()
-    return sum(tensor.numel() for tensor in cache.values() if tensor is not None)
+    # The table of distances is measured by itself.
+    kept = (tensor for name, tensor in cache.items() if name != "position_table")
+    return sum(tensor.numel() for tensor in kept if tensor is not None)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,16 @@ def test_weights_cannot_be_had_after_a_step_without(late: str) -> None:
         module(x, incremental_state=state, need_weights=late == "need_weights", attn_mask=mask)
 
 
-def test_positions_are_projected_once_in_evaluation() -> None:
+def test_a_span_keeps_no_distances_out_of_reach() -> None:
+    module, state = build("1111", span=5, causal=True).eval(), {}
+    with torch.no_grad():
+        for _ in range(40):
+            module(torch.randn(1, BATCH, WIDTH).double(), incremental_state=state)
+    (cache,) = state.values()
+    assert len(cache["position_table"]) <= 4 * 5
+
+
+def test_positions_are_projected_once_in_a_search() -> None:
     module, calls = build("0100", causal=True).eval(), []
     module.r_proj.register_forward_hook(lambda *_: calls.append(1))
     state: dict[str, Any] = {}
@@ -142,14 +153,22 @@ def test_positions_are_projected_once_in_evaluation() -> None:
     assert len(calls) <= 5
 
 
-@pytest.mark.parametrize("change", ["step", "load", "half"])
-def test_kept_positions_follow_the_weight(change: str) -> None:
-    module, x = build("0100").eval(), torch.randn(5, BATCH, WIDTH).double()
+@pytest.mark.parametrize("caching", [False, True])
+@pytest.mark.parametrize("change", ["step", "data", "load", "half"])
+def test_positions_follow_the_weight(change: str, caching: bool) -> None:
+    """Validation after training steps; fairseq's optimizers write to ``data``."""
+    module, x = build("0100", causal=True).eval(), torch.randn(5, BATCH, WIDTH).double()
+
+    def search() -> dict[str, Any]:
+        return {"incremental_state": {} if caching else None}
+
     with torch.no_grad():
-        before, _ = module(x)
+        before, _ = module(x, **search())
     if change == "step":
         with torch.no_grad():
             module.r_proj.weight.mul_(2)
+    elif change == "data":
+        module.r_proj.weight.data.mul_(2)
     elif change == "load":
         state = {name: 2 * tensor for name, tensor in module.state_dict().items()}
         module.load_state_dict(state)
@@ -157,7 +176,7 @@ def test_kept_positions_follow_the_weight(change: str) -> None:
         module, x = module.float(), x.float()
     expected, _ = module(x)
     with torch.no_grad():
-        found, _ = module(x)
+        found, _ = module(x, **search())
     torch.testing.assert_close(found, expected)
     assert change == "half" or not torch.allclose(found, before)
 

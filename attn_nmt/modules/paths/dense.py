@@ -51,7 +51,9 @@ def _position_energy(
     """Sum of the two position terms, broadcastable to (B, H, Lq, Lk); None without them."""
     if not module.terms.uses_position:
         return None
-    position = module.project_distances(query_length, memory.length, memory.query_offset)
+    position = module.project_distances(
+        query_length, memory.length, memory.query_offset, memory.position_table
+    )
     v = module.v * module.head_dim**-0.5 if module.terms.position_only else None
     if query is not None and module.terms.query_position:
         more = None if v is None else energy_by_distance(v, position)

@@ -46,7 +46,7 @@ def _remembered(module: AttentionProjections, call: Call, remember: Remember) ->
         memory = module.project_memory(call.key, call.value, call.padding)
         memory = memory if past is None else past.append(memory)
     if call.caching:
-        kept = memory
+        kept = memory = module.with_position_table(memory, call.positions)
         if module.causal and module.span is not None:
             # The next query does not see farther back than this.
             kept = memory.keep(max(0, memory.length - module.span + 1), memory.length)
