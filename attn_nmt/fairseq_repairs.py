@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import atexit
 import functools
+import importlib.util
 import pickle
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from fairseq import checkpoint_utils
+from fairseq import checkpoint_utils, options
 from fairseq.data import data_utils, iterators
 from fairseq.distributed import utils as distributed_utils
 from fairseq.tasks.fairseq_task import FairseqTask
@@ -35,6 +37,7 @@ def apply() -> None:
             checkpoint_utils.load_checkpoint_to_cpu
         )
         FairseqTask.get_batch_iterator = _with_the_first_batches(FairseqTask.get_batch_iterator)
+        options.parse_args_and_arch = _bf16_anywhere(options.parse_args_and_arch)
         # In its place a tensor is left out of what one process sends the others to resume with;
         # torch would refuse it, and with it every resumed training of several processes.
         torch.serialization.add_safe_globals([distributed_utils._TensorPlaceholder])
@@ -93,6 +96,25 @@ def _with_the_first_batches(get_batch_iterator: Callable[..., Any]) -> Callable[
         return batches
 
     return draw_as_in_epoch_1
+
+
+def _bf16_anywhere(parse: Callable[..., Any]) -> Callable[..., Any]:
+    """Train with --bf16 on the GPU or CPU there is.
+
+    The flag says of itself that it implies --tpu, and without PyTorch's XLA a training with it ends
+    in "'NoneType' object has no attribute 'xla_device'", on a GPU too.
+    """
+
+    @functools.wraps(parse)
+    def parse_and_stay(parser: Any, input_args: Any = None, *args: Any, **kwargs: Any) -> Any:
+        parsed = parse(parser, input_args, *args, **kwargs)
+        asked = "--tpu" in (sys.argv if input_args is None else input_args)
+        has_tpu = importlib.util.find_spec("torch_xla") and not torch.cuda.is_available()
+        if getattr(parsed, "bf16", False) and not (asked or has_tpu):
+            parsed.tpu = False
+        return parsed
+
+    return parse_and_stay
 
 
 def _explained(load: Callable[..., Any]) -> Callable[..., Any]:

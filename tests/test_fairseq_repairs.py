@@ -14,7 +14,7 @@ import numpy
 import pytest
 import torch
 from commandline import ROOT
-from fairseq import checkpoint_utils
+from fairseq import checkpoint_utils, options
 from fairseq.data import FairseqDataset, data_utils
 from fairseq.distributed import utils as distributed_utils
 from fairseq.tasks.fairseq_task import FairseqTask
@@ -50,6 +50,20 @@ def test_a_refused_checkpoint_is_explained_without_advice_to_trust_it(tmp_path: 
         checkpoint_utils.load_checkpoint_to_cpu(str(path))
     with pytest.raises(pickle.UnpicklingError, match="weights_only"):
         checkpoint_utils.load_checkpoint_to_cpu.__wrapped__(str(path))
+
+
+@pytest.mark.parametrize("flag", ["--bf16", "--memory-efficient-bf16"])
+def test_bf16_does_not_ask_for_a_tpu(flag: str) -> None:
+    arguments = ["data-bin", "--task", "translation", "--arch", "transformer", flag]
+
+    def parsed(parse: Any, *more: str) -> Namespace:
+        return parse(options.get_training_parser(), [*arguments, *more])  # type: ignore[no-any-return]
+
+    found = parsed(options.parse_args_and_arch)
+    assert found.bf16
+    assert not found.tpu
+    assert parsed(options.parse_args_and_arch, "--tpu").tpu
+    assert parsed(options.parse_args_and_arch.__wrapped__).tpu
 
 
 class Sentences(FairseqDataset):

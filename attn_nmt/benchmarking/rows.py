@@ -19,6 +19,7 @@ from attn_nmt.benchmarking.timing import interleaved, ratio
 from attn_nmt.benchmarking.work import WORK
 
 Measured = dict[str, Any]
+_OTHER = -1
 
 
 def measure(rows: Sequence[Row], rounds: int, rate: float) -> Iterator[Measured]:
@@ -48,16 +49,17 @@ def _not_measured(row: Row) -> Measured:
 def _measure_together(rows: Sequence[Row], rounds: int, rate: float) -> Iterator[Measured]:
     first = rows[0]
     make, other = WORK[first.work], first.model.against(first.other)
-    steps = {row.model.arch: make(row.model, row.sizes) for row in rows}
-    steps[first.other] = make(other, first.sizes)
+    # By number: two rows may differ in their flags alone.
+    steps = {number: make(row.model, row.sizes) for number, row in enumerate(rows)}
+    steps[_OTHER] = make(other, first.sizes)
     times = interleaved(steps, rounds, f"{first.work} against {first.other}")
-    counts = {row.model.arch: multiply_adds(steps[row.model.arch]) for row in rows}
+    counts = [multiply_adds(steps[number]) for number in range(len(rows))]
     del steps  # their memory is wanted for what follows
     of_other = _besides(other, first)
-    for row in tqdm(rows, desc=f"{first.work}, memory and shares", leave=False):
-        name, found = row.model.arch, _not_measured(row)
-        found["time"], found["low"], found["high"] = ratio(times[name], times[row.other])
-        found["roofline"] = counts[name] / min(times[name]) / rate
+    for number, row in enumerate(tqdm(rows, desc=f"{first.work}, memory and shares", leave=False)):
+        found = _not_measured(row)
+        found["time"], found["low"], found["high"] = ratio(times[number], times[_OTHER])
+        found["roofline"] = counts[number] / min(times[number]) / rate
         own = _besides(row.model, row)
         if "memory" in own:
             found["memory"] = own["memory"] / of_other["memory"]

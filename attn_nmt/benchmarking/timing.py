@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
 import torch
 from tqdm import tqdm
 
 from attn_nmt.benchmarking.work import Step
 
+Name = TypeVar("Name", bound=Hashable)
+
 
 def interleaved(
-    steps: Mapping[str, Step], rounds: int, description: str = "rounds"
-) -> dict[str, list[float]]:
+    steps: Mapping[Name, Step], rounds: int, description: str = "rounds"
+) -> dict[Name, list[float]]:
     """Return the seconds of each step in each round, after one round that does not count."""
     for step in steps.values():
         step()
-    times: dict[str, list[float]] = {name: [] for name in steps}
+    times: dict[Name, list[float]] = {name: [] for name in steps}
     for _ in tqdm(range(rounds), desc=description, leave=False):
         for name, step in steps.items():
             times[name].append(seconds(step))
