@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from torch import nn
 
 from attn_nmt.benchmarking import batches
 from attn_nmt.benchmarking.__main__ import main
-from attn_nmt.benchmarking.goals import GOALS
+from attn_nmt.benchmarking.goals import GOALS, Row
 from attn_nmt.benchmarking.layout import comparison
 from attn_nmt.benchmarking.lengths import exponent
 from attn_nmt.benchmarking.memory import peak_memory
 from attn_nmt.benchmarking.models import OTHERS, Model, build, dictionary
 from attn_nmt.benchmarking.roofline import multiply_adds
+from attn_nmt.benchmarking.rows import measure
 from attn_nmt.benchmarking.timing import interleaved, ratio
 from attn_nmt.benchmarking.work import WORK, Sizes
 from attn_nmt.study.grids.settings import read_config
@@ -49,6 +51,22 @@ def test_every_goal_names_a_model_and_its_work() -> None:
         assert row.work in WORK
         assert row.other in OTHERS
         read_config(row.model.arch, row.model.flags)
+
+
+def test_rows_that_differ_in_flags_alone_are_measured_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = Counter[str]()
+
+    def step(model: Model, _: Sizes) -> Any:
+        return lambda: calls.update([f"{model.arch} {model.flags} {model.like}"])
+
+    monkeypatch.setitem(WORK, "encoding", step)
+    models = [Model(TINY, {"encoder_layers": layers}) for layers in (1, 2)]
+    list(measure([Row("encoding", model, sizes=SMALL) for model in models], 3, 1.0))
+    own = [calls[f"{model.arch} {model.flags} None"] for model in models]
+    assert own[0] == own[1] > 3
+    assert len(calls) == 3
 
 
 @pytest.mark.parametrize("arch", ["transformer", TINY])
