@@ -15,7 +15,8 @@ from attn_nmt.training.launch import run_together
 from attn_nmt.training.plan import Command
 
 ROOT = Path(__file__).parents[2]
-FOREVER = "import time; print('up', flush=True); time.sleep(600)"
+# One write, newline included: the lines of two processes share a pipe.
+FOREVER = "import sys, time; sys.stdout.write('up\\n'); sys.stdout.flush(); time.sleep(600)"
 # Starts two such processes through the package, as train.sh does.
 PARENT = f"""
 import sys
