@@ -15,6 +15,7 @@ import torch
 from fairseq.data.data_utils import collate_tokens
 from tiny_models import build, sentences
 from torch import Tensor, nn
+from torch._dynamo.utils import counters
 
 from attn_nmt.models.compilation import compile_layer
 
@@ -99,7 +100,9 @@ def test_the_way_down_to_machine_code() -> None:
     model = build(**RELATIVE).train()
     flag = build(**RELATIVE, compile_layers=True).train()
     assert flag.state_dict().keys() == model.state_dict().keys()
+    counters.clear()
     assert_same(model, flag, LENGTHS[0])
+    assert counters["stats"]["unique_graphs"] == 2
 
 
 def test_nothing_is_compiled_outside_of_training() -> None:

@@ -27,16 +27,18 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return torch.randn(TARGET, BATCH, WIDTH).double(), source, padding
 
 
+@pytest.mark.parametrize("learning", [False, True])
 @pytest.mark.parametrize("span", [None, 5])
 @pytest.mark.parametrize("steps", [[1] * TARGET, [3, 4]])
 @pytest.mark.parametrize("weighing", [False, True])
 @pytest.mark.parametrize("terms", ALL_TERMS)
 def test_step_by_step_equals_full(
-    terms: str, weighing: bool, steps: list[int], span: int | None
+    terms: str, weighing: bool, steps: list[int], span: int | None, learning: bool
 ) -> None:
     module, (target, source, padding), state = build(terms, span), inputs(), {}
     options = {"incremental_state": state, "static_kv": True, "need_weights": weighing}
-    found = [module(part, source, source, padding, **options) for part in target.split(steps)]
+    with torch.set_grad_enabled(learning):
+        found = [module(part, source, source, padding, **options) for part in target.split(steps)]
     expected, weights = module(target, source, source, padding)
     torch.testing.assert_close(torch.cat([y for y, _ in found]), expected, rtol=1e-10, atol=1e-10)
     if weighing:
