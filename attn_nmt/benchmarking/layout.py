@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from attn_nmt.study.grids.settings import as_command_line
+
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
     """Lay out rows as a table; what was not measured is said to be so."""
@@ -15,11 +17,11 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
 
 def comparison(row: dict[str, Any]) -> dict[str, Any]:
     """Return a measured row for the table: one column for model and flags, one for the verdict."""
-    flags = "".join(f" --{name.replace('_', '-')} {v}" for name, v in row["flags"].items())
+    command_line = " ".join((row["model"], *as_command_line(row["flags"])))
     time = row["time"]
     return {
         "work": row["work"],
-        "model": f"`{row['model']}{flags}`",
+        "model": f"`{command_line}`",
         "against": f"`{row['against']}`",
         "device": row["device"],
         "goal": "" if row["goal"] is None else row["goal"],

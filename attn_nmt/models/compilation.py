@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from fairseq.models.transformer import TransformerDecoderBase, TransformerEncoderBase
 from torch import nn
 
 _VARIANTS = 64
@@ -24,11 +25,17 @@ def compile_layer(layer: nn.Module, **options: Any) -> None:
     layer.compile(dynamic=True, **options)
 
 
-def only_in_training(module: nn.Module) -> AbstractContextManager[object]:
-    """Return a context in which nothing is compiled, unless ``module`` is being trained.
+def only_in_training(
+    side: TransformerEncoderBase | TransformerDecoderBase,
+) -> AbstractContextManager[object]:
+    """Return a context in which what the flag compiles is not, unless ``side`` is being trained.
 
     A search changes shapes and caches at every step, which would be compiled over and over again.
+    Without the flag, what a caller has compiled is the caller's.
+
+    Args:
+        side: encoder or decoder.
     """
-    if module.training or torch.compiler.is_compiling():
+    if side.training or not side.cfg.compile_layers:
         return nullcontext()
     return torch.compiler.set_stance("force_eager")

@@ -135,13 +135,14 @@ def test_a_goal_is_met_by_time_and_memory(
     time: float | None, memory: float | None, verdict: str
 ) -> None:
     row = {
-        "work": "training", "model": "m", "flags": {"a_b": 3}, "against": "o", "device": "CPU",
+        "work": "training", "model": "m", "flags": {"a_b": 3, "c": True}, "against": "o",
+        "device": "CPU",
         "goal": 1.0, "time": time, "low": 0.8, "high": 1.0, "memory goal": 1.1, "memory": memory,
         "roofline": None,
     }  # fmt: skip
     shown = comparison(row)
     assert shown["met"] == verdict
-    assert shown["model"] == "`m --a-b 3`"
+    assert shown["model"] == "`m --a-b 3 --c`"
     assert (shown["time"] == "not measured") == (time is None)
 
 

@@ -56,11 +56,12 @@ def _fresh_compiler() -> Any:
     torch.compiler.reset()
 
 
-def compiled(model: nn.Module, **options: Any) -> nn.Module:
-    again = copy.deepcopy(model)
-    for layer in (*again.encoder.layers, *again.decoder.layers):
-        compile_layer(layer, fullgraph=True, **options)
-    return again
+def compiled(flags: dict[str, Any], counter: Counter) -> Any:
+    """Build with the flag, for another backend."""
+    model = build(**flags, compile_layers=True)
+    for layer in (*model.encoder.layers, *model.decoder.layers):
+        compile_layer(layer, fullgraph=True, backend=counter)
+    return model
 
 
 def values_and_gradients(
@@ -87,7 +88,7 @@ def assert_same(model: nn.Module, other: nn.Module, lengths: Any) -> None:
 def test_values_and_gradients_are_the_same_for_all_lengths(name: str) -> None:
     model = build(**VARIANTS[name]).train()
     counter = Counter()
-    other = compiled(model, backend=counter)
+    other = compiled(VARIANTS[name], counter).train()
     for lengths in LENGTHS[:2]:
         assert_same(model, other, lengths)
     before = counter.graphs
@@ -107,7 +108,7 @@ def test_the_way_down_to_machine_code() -> None:
 
 def test_nothing_is_compiled_outside_of_training() -> None:
     model, counter = build(**RELATIVE), Counter()
-    other = compiled(model, backend=counter)
+    other = compiled(RELATIVE, counter)
     source, target = (collate_tokens(sentences(4, 2), 1) for _ in range(2))
     expected, _ = model(source, None, target)
     assert torch.equal(other(source, None, target)[0], expected)
@@ -122,10 +123,17 @@ def test_nothing_is_compiled_outside_of_training() -> None:
 
 def test_a_copy_is_not_compiled() -> None:
     counter = Counter()
-    copied = copy.deepcopy(compiled(build(**RELATIVE), backend=counter)).train()
+    copied = copy.deepcopy(compiled(RELATIVE, counter)).train()
     source = collate_tokens(sentences(4, 2), 1)
     copied(source, None, source)
     assert counter.graphs == 0
+
+
+def test_what_a_caller_compiles_for_evaluation_stays_compiled() -> None:
+    model, counter = build(**RELATIVE), Counter()
+    model.encoder.layers[0].compile(backend=counter)
+    model.encoder(collate_tokens(sentences(4, 2), 1))
+    assert counter.graphs > 0
 
 
 def test_not_beside_checkpoint_activations() -> None:
