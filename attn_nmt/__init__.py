@@ -8,7 +8,7 @@ The map, from mathematics to command line:
 - ``models``: encoder, decoder and ``--arch`` names; every flag in ``models.config``
 - ``config``: YAML files for ``fairseq-hydra-train``
 - ``checkpoints``: loading without letting a file run code
-- ``fairseq_repairs``: what fairseq gets wrong, mended on import
+- ``fairseq_patches``: what fairseq gets wrong, mended on import
 - ``data_card``: what a prepared corpus was made of
 - ``moses``, ``segmenter``: text to tokens and subwords, and back
 - ``hub``: a trained model from Python
@@ -17,7 +17,7 @@ The map, from mathematics to command line:
 - ``averaging``: one checkpoint out of several
 - ``benchmarking``: ``scripts/benchmark.py``: time and memory against stock fairseq
 - ``evaluation``: translating with a checkpoint, and the labelled scores
-- ``command_line``: how commands refuse bad input; ``whole_files``: files that appear whole
+- ``command_line``: how commands refuse bad input; ``atomic``: files that appear whole
 - ``doctor``: ``python -m attn_nmt doctor``; ``__main__`` also prints the path and the flags
 
 ``terms``, ``functional`` and ``modules`` need PyTorch only. fairseq imports ``models`` by itself

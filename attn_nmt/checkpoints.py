@@ -74,8 +74,13 @@ def _omegaconf_classes() -> list[Any]:
 
     leaves = [getattr(nodes, f"{kind}Node") for kind in ("Any", "String", "Integer", "Float")]
     return [
-        DictConfig, ListConfig, base.ContainerMetadata, base.Metadata, *leaves, nodes.BooleanNode
-    ]  # fmt: skip
+        DictConfig,
+        ListConfig,
+        base.ContainerMetadata,
+        base.Metadata,
+        *leaves,
+        nodes.BooleanNode,
+    ]
 
 
 def _numpy_classes() -> list[Any]:

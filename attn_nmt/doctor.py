@@ -11,9 +11,21 @@ import torch
 from attn_nmt.command_line import UsageError
 
 _PACKAGES = (
-    "attn_nmt", "torch", "fairseq-fixed", "numpy", "hydra-core", "omegaconf", "sacrebleu",
-    "sacremoses", "subword-nmt", "sentencepiece", "babel", "num2words", "pytest", "hypothesis",
-)  # fmt: skip
+    "attn_nmt",
+    "torch",
+    "fairseq-fixed",
+    "numpy",
+    "hydra-core",
+    "omegaconf",
+    "sacrebleu",
+    "sacremoses",
+    "subword-nmt",
+    "sentencepiece",
+    "babel",
+    "num2words",
+    "pytest",
+    "hypothesis",
+)
 _NEEDED = ("attn_nmt", "torch", "numpy", "fairseq-fixed", "hydra-core", "omegaconf")
 
 

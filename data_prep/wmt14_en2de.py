@@ -79,8 +79,11 @@ def segment_in_steps(steps: Steps, stage: Path, form: str, flags: Namespace) -> 
     else:
         learn = partial(
             segment.learn_sentencepiece,
-            stage, form, vocabulary=size, model_type=flags.sentencepiece_type,
-        )  # fmt: skip
+            stage,
+            form,
+            vocabulary=size,
+            model_type=flags.sentencepiece_type,
+        )
         apply, model = partial(segment.apply_sentencepiece, form=form), MODEL
     steps.run(f"learn subwords with {flags.subword}", learn, makes=[model], settings=settings)
     steps.run(

@@ -209,9 +209,7 @@ def test_the_last_are_found_by_number_not_by_spelling(tmp_path: Path) -> None:
 def test_the_best_are_the_highest_or_the_lowest(
     tmp_path: Path, metric: str, more_is_better: bool, expected: list[str]
 ) -> None:
-    settings = {
-        "best_checkpoint_metric": metric, "maximize_best_checkpoint_metric": more_is_better
-    }  # fmt: skip
+    settings = {"best_checkpoint_metric": metric, "maximize_best_checkpoint_metric": more_is_better}
     for value in ("2.7502", "10.2500", "9.5001"):
         state = {"model": {}, "cfg": {"checkpoint": settings}}
         torch.save(state, tmp_path / f"checkpoint.best_{metric}_{value}.pt")

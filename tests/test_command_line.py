@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commandline import ROOT
+from support.commandline import ROOT
 
 PRINTS = "for _ in range({lines}): print('a line of twenty-two')"
 OTHER_PIPE = "r, w = os.pipe(); os.close(r); os.write(w, b'lost')"
@@ -17,9 +17,14 @@ OTHER_PIPE = "r, w = os.pipe(); os.close(r); os.write(w, b'lost')"
 def leaves_with(body: str, **files: int) -> tuple[int, str]:
     script = f"import os\nfrom attn_nmt.command_line import run\ndef main():\n  {body}\nrun(main)"
     result = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False,
-        env={**os.environ, "PYTHONUNBUFFERED": ""}, **files,
-    )  # fmt: skip
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+        **files,
+    )
     return result.returncode, result.stderr
 
 

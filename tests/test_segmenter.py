@@ -16,10 +16,18 @@ def test_each_side_has_the_rules_of_its_language(tmp_path: Path, normalized: boo
     # Codes that merge nothing that is here: every letter is a subword.
     (tmp_path / "bpe.codes").write_text("#version: 0.2\nx y\n")
     card = DataCard(
-        corpus="own", source_lang="fr", target_lang="en", subword="subword-nmt", options={},
-        lines={}, dropped={}, vocabulary_size=0, tools={}, files={},
+        corpus="own",
+        source_lang="fr",
+        target_lang="en",
+        subword="subword-nmt",
+        options={},
+        lines={},
+        dropped={},
+        vocabulary_size=0,
+        tools={},
+        files={},
         normalized_punctuation=normalized,
-    )  # fmt: skip
+    )
     segmenter = Segmenter(card, tmp_path)
 
     def joined(subwords: str) -> str:

@@ -36,8 +36,11 @@ def _parser() -> ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="what to write")
-    helps = ("last N checkpoint_EPOCH_UPDATE.pt", "last N checkpointEPOCH.pt",
-             "best N checkpoint.best_METRIC_VALUE.pt")  # fmt: skip
+    helps = (
+        "last N checkpoint_EPOCH_UPDATE.pt",
+        "last N checkpointEPOCH.pt",
+        "best N checkpoint.best_METRIC_VALUE.pt",
+    )
     for flag, text in zip(SELECTIONS, helps, strict=True):
         parser.add_argument(flag, metavar="N", type=positive(flag), help=text)
     parser.add_argument("paths", metavar="SAVE_DIR or CHECKPOINT", type=Path, nargs="+")

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attn_nmt.atomic import replacing
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError
-from attn_nmt.whole_files import replacing
 
 Model = dict[str, Tensor]
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from attn_nmt.atomic import replacing
 from attn_nmt.benchmarking.goals import GOALS, Row
 from attn_nmt.benchmarking.layout import comparison, markdown, shares
 from attn_nmt.benchmarking.lengths import LENGTHS, MECHANISMS, measure_lengths
@@ -20,7 +21,6 @@ from attn_nmt.benchmarking.work import WORK, Sizes
 from attn_nmt.command_line import positive
 from attn_nmt.study.commands.model_flags import add_model_flags, given_flags
 from attn_nmt.study.grids.settings import one_of, read_config
-from attn_nmt.whole_files import replacing
 
 Table = list[dict[str, Any]]
 
@@ -62,10 +62,15 @@ def _keep(rows: Table, target: Path | None) -> None:
 def _add_command(commands: Any, name: str, summary: str) -> ArgumentParser:
     """Add a command with the options that all have."""
     parser: ArgumentParser = commands.add_parser(name, help=summary, allow_abbrev=False)
-    parser.add_argument("--rounds", metavar="N", type=positive("--rounds"), default=7,
-                        help="steps of each; 7")  # fmt: skip
-    parser.add_argument("--threads", metavar="N", type=positive("--threads"),
-                        help="of a CPU; as many as it has cores")  # fmt: skip
+    parser.add_argument(
+        "--rounds", metavar="N", type=positive("--rounds"), default=7, help="steps of each; 7"
+    )
+    parser.add_argument(
+        "--threads",
+        metavar="N",
+        type=positive("--threads"),
+        help="of a CPU; as many as it has cores",
+    )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the rows there as well")
     return parser
 
@@ -80,13 +85,18 @@ def _add_goals(commands: Any) -> None:
 def _add_work(commands: Any, work: str) -> None:
     parser = _add_command(commands, work, f"any arch at {work}")
     parser.add_argument("arch", metavar="ARCH", nargs="+", help="of ours")
-    parser.add_argument("--against", type=one_of("--against", tuple(OTHERS)), default="transformer",
-                        help=f"{' or '.join(OTHERS)}, of the same widths; transformer")  # fmt: skip
+    parser.add_argument(
+        "--against",
+        type=one_of("--against", tuple(OTHERS)),
+        default="transformer",
+        help=f"{' or '.join(OTHERS)}, of the same widths; transformer",
+    )
     defaults = Sizes()
     for name in ("tokens", "sentences", "beam", "length", "vocabulary"):
         value = getattr(defaults, name)
-        parser.add_argument(f"--{name}", metavar="N", type=positive(f"--{name}"), default=value,
-                            help=f"{value}")  # fmt: skip
+        parser.add_argument(
+            f"--{name}", metavar="N", type=positive(f"--{name}"), default=value, help=f"{value}"
+        )
     add_model_flags(parser)
     parser.set_defaults(
         measure=lambda options: measure(_rows(work, options), options.rounds, matrix_rate()),
@@ -96,10 +106,21 @@ def _add_work(commands: Any, work: str) -> None:
 
 def _add_lengths(commands: Any) -> None:
     parser = _add_command(commands, "lengths", "each mechanism over 64 to 4096 tokens")
-    parser.add_argument("--only", metavar="NAME", nargs="+", choices=MECHANISMS,
-                        default=list(MECHANISMS), help=", ".join(MECHANISMS))  # fmt: skip
-    parser.add_argument("--fit-from", type=int, default=512, choices=LENGTHS,
-                        help="the shortest sentence of the fit; 512")  # fmt: skip
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        nargs="+",
+        choices=MECHANISMS,
+        default=list(MECHANISMS),
+        help=", ".join(MECHANISMS),
+    )
+    parser.add_argument(
+        "--fit-from",
+        type=int,
+        default=512,
+        choices=LENGTHS,
+        help="the shortest sentence of the fit; 512",
+    )
     parser.set_defaults(
         measure=lambda options: measure_lengths(options.only, options.rounds, options.fit_from),
         tables=lambda rows: (rows,),
@@ -113,13 +134,16 @@ def _rows(work: str, options: Namespace) -> list[Row]:
         UsageError: if there is no such arch, or a flag breaks its rule.
     """
     flags = given_flags(options)
-    sizes = Sizes(options.tokens, options.sentences, options.beam, options.length,
-                  options.vocabulary)  # fmt: skip
+    sizes = Sizes(
+        options.tokens, options.sentences, options.beam, options.length, options.vocabulary
+    )
     for arch in options.arch:
         read_config(arch, flags)
     on_gpu = torch.cuda.is_available()
-    return [Row(work, Model(arch, flags), other=options.against, sizes=sizes, on_gpu=on_gpu)
-            for arch in options.arch]  # fmt: skip
+    return [
+        Row(work, Model(arch, flags), other=options.against, sizes=sizes, on_gpu=on_gpu)
+        for arch in options.arch
+    ]
 
 
 def _compared(rows: Table) -> tuple[Table, ...]:

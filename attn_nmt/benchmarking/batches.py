@@ -26,8 +26,11 @@ def with_tokens(tokens: int, vocabulary: int) -> tuple[Tensor, Tensor]:
 
 def with_sentences(sentences: int, vocabulary: int) -> Tensor:
     """Return that many source sentences, (B, L)."""
-    return _side([length for length, _ in zip(_lengths(), range(sentences), strict=False)],
-                 vocabulary, seed=1)  # fmt: skip
+    return _side(
+        [length for length, _ in zip(_lengths(), range(sentences), strict=False)],
+        vocabulary,
+        seed=1,
+    )
 
 
 def _lengths() -> map[int]:

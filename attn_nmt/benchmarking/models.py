@@ -26,11 +26,14 @@ OTHERS: dict[str, dict[str, Any]] = {
 }
 """fairseq's archs to compare with, and what they need beside the widths."""
 _LIMITS = {"max_source_positions": 8192, "max_target_positions": 8192}
-_SAME = ("dropout", *(
-    f"{side}_{name}"
-    for side in ("encoder", "decoder")
-    for name in ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")
-))  # fmt: skip
+_SAME = (
+    "dropout",
+    *(
+        f"{side}_{name}"
+        for side in ("encoder", "decoder")
+        for name in ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,9 @@ def dictionary(size: int) -> Dictionary:
 
 def build(model: Model, words: Dictionary) -> Any:
     """Build a model with shared embeddings, in bfloat16 on a GPU."""
-    built = _build(model, Namespace(source_dictionary=words, target_dictionary=words,
-                                    cfg=Namespace()))  # fmt: skip
+    built = _build(
+        model, Namespace(source_dictionary=words, target_dictionary=words, cfg=Namespace())
+    )
     if device().type == "cuda":
         built = built.bfloat16()
     return built.to(device())

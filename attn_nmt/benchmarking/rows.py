@@ -39,11 +39,21 @@ def measure(rows: Sequence[Row], rounds: int, rate: float) -> Iterator[Measured]
 
 def _not_measured(row: Row) -> Measured:
     return {
-        "work": row.work, "model": row.model.arch, "flags": row.model.flags, "against": row.other,
-        "device": "GPU" if row.on_gpu else "CPU", "goal": row.goal, "time": None, "low": None,
-        "high": None, "memory goal": row.memory_goal, "memory": None, "roofline": None,
-        "shares": None, "other shares": None,
-    }  # fmt: skip
+        "work": row.work,
+        "model": row.model.arch,
+        "flags": row.model.flags,
+        "against": row.other,
+        "device": "GPU" if row.on_gpu else "CPU",
+        "goal": row.goal,
+        "time": None,
+        "low": None,
+        "high": None,
+        "memory goal": row.memory_goal,
+        "memory": None,
+        "roofline": None,
+        "shares": None,
+        "other shares": None,
+    }
 
 
 def _measure_together(rows: Sequence[Row], rounds: int, rate: float) -> Iterator[Measured]:

@@ -42,9 +42,11 @@ def training(model: Model, sizes: Sizes) -> Step:
         optimizer.zero_grad()
         logits, _ = built(source, lengths, target)
         loss = nn.functional.cross_entropy(
-            logits.flatten(0, 1).float(), target.flatten(), ignore_index=batches.PAD,
+            logits.flatten(0, 1).float(),
+            target.flatten(),
+            ignore_index=batches.PAD,
             label_smoothing=0.1,
-        )  # fmt: skip
+        )
         torch.autograd.backward(loss)
         optimizer.step()
 

@@ -10,9 +10,9 @@
 - ``architectures``: the names for ``--arch``
 """
 
-from attn_nmt import fairseq_repairs
+from attn_nmt import fairseq_patches
 from attn_nmt.models import architectures, attn_transformer
 
 __all__ = ["architectures", "attn_transformer"]
 
-fairseq_repairs.apply()
+fairseq_patches.apply()

@@ -35,11 +35,13 @@ ATTENTION: dict[str, dict[str, Any]] = {
 MECHANISMS: dict[str, dict[str, Any]] = {
     **ATTENTION,
     # "Transformer + Deformable", Figure 2 (c), with the kernel size of the paper.
-    **{f"{name}_deformable": {**flags, "deformable_kernel_size": 3}
-       for name, flags in ATTENTION.items()},
+    **{
+        f"{name}_deformable": {**flags, "deformable_kernel_size": 3}
+        for name, flags in ATTENTION.items()
+    },
     "attn_transformer_dynamic": {"self_attn_type": "dynamic"},
     "attn_transformer_lightweight": {"self_attn_type": "lightweight"},
-}  # fmt: skip
+}
 
 
 for _mechanism, _flags in MECHANISMS.items():

@@ -49,10 +49,13 @@ def _table(rows: list[Row], columns: dict[str, str]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     is_text = [any(isinstance(row[key], str) for row in rows) for key in keys]
     return "".join(
-        "  ".join(text.ljust(width) if left else text.rjust(width)
-                  for text, width, left in zip(line, widths, is_text, strict=True)).rstrip() + "\n"
+        "  ".join(
+            text.ljust(width) if left else text.rjust(width)
+            for text, width, left in zip(line, widths, is_text, strict=True)
+        ).rstrip()
+        + "\n"
         for line in lines
-    )  # fmt: skip
+    )
 
 
 def _cell(value: Any, form: str) -> str:

@@ -100,19 +100,35 @@ def _torchrun(here: int, nodes: Nodes) -> list[str]:
     if here * nodes.count == 1:
         return []
     return [
-        "-m", "torch.distributed.run", "--nnodes", str(nodes.count), "--node_rank",
-        str(nodes.rank or 0), "--nproc_per_node", str(here),
-        "--master_addr", nodes.host, "--master_port", str(nodes.port),
-    ]  # fmt: skip
+        "-m",
+        "torch.distributed.run",
+        "--nnodes",
+        str(nodes.count),
+        "--node_rank",
+        str(nodes.rank or 0),
+        "--nproc_per_node",
+        str(here),
+        "--master_addr",
+        nodes.host,
+        "--master_port",
+        str(nodes.port),
+    ]
 
 
 def _gloo(rank: int, nodes: Nodes) -> list[str]:
     # legacy_ddp: fairseq's other ways need a GPU.
     return [
-        "--cpu", "--ddp-backend", "legacy_ddp", "--distributed-backend", "gloo",
-        "--distributed-no-spawn", "--distributed-rank", str(rank),
-        "--distributed-init-method", f"tcp://{nodes.host}:{nodes.port}",
-    ]  # fmt: skip
+        "--cpu",
+        "--ddp-backend",
+        "legacy_ddp",
+        "--distributed-backend",
+        "gloo",
+        "--distributed-no-spawn",
+        "--distributed-rank",
+        str(rank),
+        "--distributed-init-method",
+        f"tcp://{nodes.host}:{nodes.port}",
+    ]
 
 
 def uses_gpus(options: Options) -> bool:

@@ -11,9 +11,9 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from attn_nmt.atomic import replacing
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError
-from attn_nmt.whole_files import replacing
 
 LAST = "checkpoint_last.pt"
 

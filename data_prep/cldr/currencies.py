@@ -60,31 +60,38 @@ FRAMES = (
     frame(
         "{person} sold {thing} for {money}.",
         "{person} hat {thing_accusative} für {money} verkauft.",
-        person, thing, cash,
+        person,
+        thing,
+        cash,
     ),
     frame(
         "We do not know whether {thing} costs more than {money}.",
         "Wir wissen nicht, ob {thing} mehr als {money} kostet.",
-        thing, cash,
+        thing,
+        cash,
     ),
     frame(
         "If {thing} costs {money}, I will buy {thing_pronoun}.",
         "Wenn {thing} {money} kostet, kaufe ich {thing_pronoun}.",
-        thing, cash,
+        thing,
+        cash,
     ),
     frame(
         "{thing} does not cost {money} but {other}.",
         "{thing} kostet nicht {money}, sondern {other}.",
-        thing, cash,
+        thing,
+        cash,
     ),
     frame(
         "{person} exchanged {money} for {currency}.",
         "{person} hat {money} in {currency} umgetauscht.",
-        person, cash,
+        person,
+        cash,
     ),
     frame(
         "Last year, {person} had to pay {money}.",
         "Letztes Jahr musste {person} {money} bezahlen.",
-        person, cash,
+        person,
+        cash,
     ),
-)  # fmt: skip
+)

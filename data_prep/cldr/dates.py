@@ -76,32 +76,40 @@ FRAMES = (
     frame(
         "We know that {event} took place on {long}.",
         "Wir wissen, dass {event} am {long} stattfand.",
-        event, past,
+        event,
+        past,
     ),
     frame("On {long}, {event} was canceled.", "Am {long} wurde {event} abgesagt.", event, past),
     frame(
         "{event} was postponed from {first} to {last}.",
         "{event} wurde vom {first} auf den {last} verschoben.",
-        event, span,
+        event,
+        span,
     ),
     frame(
         "{place} will be closed from {first} to {last_long}.",
         "{place} wird vom {first} bis zum {last_long} geschlossen sein.",
-        place, span,
+        place,
+        span,
     ),
     frame(
         "{place} has been closed since {month}.",
         "{place} ist seit {month} geschlossen.",
-        place, past,
+        place,
+        past,
     ),
     frame(
         "{person} was born on {long} in {city}.",
         "{person} wurde am {long} in {city} geboren.",
-        person, past, to_city,
+        person,
+        past,
+        to_city,
     ),
     frame(
         "Because {event} begins on {long}, we are leaving on {weekday}.",
         "Weil {event} am {long} beginnt, reisen wir am {weekday} ab.",
-        event, coming, weekday,
+        event,
+        coming,
+        weekday,
     ),
-)  # fmt: skip
+)

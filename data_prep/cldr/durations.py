@@ -19,11 +19,14 @@ Parts = Sequence[tuple[int, Unit]]
 
 # Seconds as Babel counts them, and the most of a unit that we say.
 SECONDS: dict[Unit, int] = {
-    "year": 31536000, "month": 2592000, "week": 604800, "day": 86400, "hour": 3600, "minute": 60
-}  # fmt: skip
-MOST: dict[Unit, int] = {
-    "year": 40, "month": 11, "week": 12, "day": 20, "hour": 23, "minute": 59
-}  # fmt: skip
+    "year": 31536000,
+    "month": 2592000,
+    "week": 604800,
+    "day": 86400,
+    "hour": 3600,
+    "minute": 60,
+}
+MOST: dict[Unit, int] = {"year": 40, "month": 11, "week": 12, "day": 20, "hour": 23, "minute": 59}
 LONG: tuple[tuple[Unit, ...], ...] = (("year",), ("month",), ("week",), ("year", "month"))
 SHORT: tuple[tuple[Unit, ...], ...] = (("day", "hour"), ("hour", "minute"), ("day",), ("hour",))
 TRIPS: tuple[Pair, ...] = (
@@ -87,32 +90,44 @@ FRAMES = (
     frame(
         "{person} has been learning {language} for {dative}.",
         "{person} lernt seit {dative} {language}.",
-        person, language, duration(LONG),
+        person,
+        language,
+        duration(LONG),
     ),
     frame(
         "{person} has lived in {city} for {dative}.",
         "{person} wohnt seit {dative} in {city}.",
-        person, to_city, duration(LONG),
+        person,
+        to_city,
+        duration(LONG),
     ),
     frame(
         "After {dative}, {person} came back from {city}.",
         "Nach {dative} kam {person} aus {city} zurück.",
-        duration(LONG + SHORT), person, to_city,
+        duration(LONG + SHORT),
+        person,
+        to_city,
     ),
     frame(
         "{vehicle} to {city} left {dative} ago.",
         "{vehicle} nach {city} ist vor {dative} abgefahren.",
-        vehicle, to_city, duration(SHORT),
+        vehicle,
+        to_city,
+        duration(SHORT),
     ),
     frame("{event} begins {ahead}.", "{event} beginnt {ahead}.", event, moment),
     frame(
         "{person} bought {thing} {ago}.",
         "{person} hat {thing_accusative} {ago} gekauft.",
-        person, thing, moment,
+        person,
+        thing,
+        moment,
     ),
     frame(
         "{person} says that {event} began {ago}.",
         "{person} sagt, dass {event} {ago} begonnen hat.",
-        person, event, moment,
+        person,
+        event,
+        moment,
     ),
-)  # fmt: skip
+)

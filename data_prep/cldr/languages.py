@@ -38,12 +38,14 @@ FRAMES = (
     frame(
         "{person} would like to learn {languages}.",
         "{person} möchte {languages} lernen.",
-        person, spoken,
+        person,
+        spoken,
     ),
     frame(
         "Although {person} speaks {one}, we are learning {two}.",
         "Obwohl {person} {one} spricht, lernen wir {two}.",
-        person, two,
+        person,
+        two,
     ),
     frame(
         "The book was translated from {source} into {goal}.",
@@ -53,6 +55,7 @@ FRAMES = (
     frame(
         "{person} is translating the letter from {source} into {goal}.",
         "{person} übersetzt den Brief aus dem {source} ins {goal}.",
-        person, translation,
+        person,
+        translation,
     ),
-)  # fmt: skip
+)

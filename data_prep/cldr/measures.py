@@ -70,19 +70,25 @@ FRAMES = (
     frame(
         "{thing} is {length} {one} and {width} {two}.",
         "{thing} ist {length} {one} und {width} {two}.",
-        thing, length, width, two_dimensions,
+        thing,
+        length,
+        width,
+        two_dimensions,
     ),
     frame("{thing} weighs {weight}.", "{thing} wiegt {weight}.", thing, weight),
     frame(
         "{person} needs {liquid} and {solid}.",
         "{person} braucht {liquid} und {solid}.",
-        person, liquid, solid,
+        person,
+        liquid,
+        solid,
     ),
     frame("{person} must buy {solid}.", "{person} muss {solid} kaufen.", person, solid),
     frame(
         "{origin} is {distance} away from {city}.",
         "{origin} liegt {distance} von {city} entfernt.",
-        pick_two("origin", "city", CITIES), measured("distance", DISTANCES, large_size),
+        pick_two("origin", "city", CITIES),
+        measured("distance", DISTANCES, large_size),
     ),
     frame(
         "The temperature {change} from {start} to {end}.",
@@ -92,6 +98,8 @@ FRAMES = (
     frame(
         "If {thing} is {more} than {length}, we cannot use {thing_pronoun}.",
         "Wenn {thing} {more} als {length} ist, können wir {thing_pronoun} nicht verwenden.",
-        thing, pick("more", COMPARED), length,
+        thing,
+        pick("more", COMPARED),
+        length,
     ),
-)  # fmt: skip
+)

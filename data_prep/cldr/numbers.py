@@ -87,12 +87,15 @@ FRAMES = (
     frame(
         "{person} found the answer on page {number}.",
         "{person} hat die Antwort auf Seite {number} gefunden.",
-        person, numbers,
+        person,
+        numbers,
     ),
     frame(
         "{person} has counted {count} {things}.",
         "{person} hat {count} {things} gezählt.",
-        person, count, counted,
+        person,
+        count,
+        counted,
     ),
     frame(
         "The town was founded in {year}.",
@@ -103,6 +106,7 @@ FRAMES = (
     frame(
         "{person} finished in {accusative} place.",
         "{person} hat den {accusative} Platz belegt.",
-        person, ordinal,
+        person,
+        ordinal,
     ),
-)  # fmt: skip
+)

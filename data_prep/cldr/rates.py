@@ -79,13 +79,15 @@ FRAMES = (
     frame(
         "{vehicle} may not travel faster than {speed}.",
         "{vehicle} darf nicht schneller als {speed} fahren.",
-        traffic, speed,
+        traffic,
+        speed,
     ),
     frame("{machine} uses {flow}.", "{machine} verbraucht {flow}.", machine, flow),
     frame(
         "We know that {machine} uses {flow}.",
         "Wir wissen, dass {machine} {flow} verbraucht.",
-        machine, flow,
+        machine,
+        flow,
     ),
     frame("{goods} {price}.", "{goods} {price}.", pick("goods", GOODS), by_weight),
     frame("{goods} {price}.", "{goods} {price}.", pick("goods", LIQUID_GOODS), by_volume),
@@ -93,6 +95,7 @@ FRAMES = (
     frame(
         "{person} will earn {wage}.",
         "{person} wird {wage} verdienen.",
-        person, price("wage", WAGES),
+        person,
+        price("wage", WAGES),
     ),
-)  # fmt: skip
+)

@@ -70,16 +70,20 @@ FRAMES = (
     frame(
         "{person} is traveling from {origin} to {goal}.",
         "{person} reist von {origin} nach {goal}.",
-        person, journey,
+        person,
+        journey,
     ),
     frame(
         "On {weekday}, {person} came back from {goal}.",
         "Am {weekday} kam {person} aus {goal} zurück.",
-        weekday, person, journey,
+        weekday,
+        person,
+        journey,
     ),
     frame(
         "{person} wants to live in {origin} or in {goal}.",
         "{person} will in {origin} oder in {goal} leben.",
-        person, journey,
+        person,
+        journey,
     ),
-)  # fmt: skip
+)

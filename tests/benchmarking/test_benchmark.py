@@ -117,8 +117,10 @@ def test_times_take_turns_and_the_ratio_is_by_round() -> None:
     assert [len(found) for found in times.values()] == [2, 2]
     own, other = [1.0, 9.0, 4.0], [2.0, 3.0, 4.0]
     assert ratio(own, other) == (
-        statistics.median([0.5, 3.0, 1.0]), 0.75, 2.0,
-    )  # fmt: skip
+        statistics.median([0.5, 3.0, 1.0]),
+        0.75,
+        2.0,
+    )
 
 
 def test_multiply_adds_of_a_product_and_a_convolution() -> None:
@@ -135,11 +137,19 @@ def test_a_goal_is_met_by_time_and_memory(
     time: float | None, memory: float | None, verdict: str
 ) -> None:
     row = {
-        "work": "training", "model": "m", "flags": {"a_b": 3, "c": True}, "against": "o",
+        "work": "training",
+        "model": "m",
+        "flags": {"a_b": 3, "c": True},
+        "against": "o",
         "device": "CPU",
-        "goal": 1.0, "time": time, "low": 0.8, "high": 1.0, "memory goal": 1.1, "memory": memory,
+        "goal": 1.0,
+        "time": time,
+        "low": 0.8,
+        "high": 1.0,
+        "memory goal": 1.1,
+        "memory": memory,
         "roofline": None,
-    }  # fmt: skip
+    }
     shown = comparison(row)
     assert shown["met"] == verdict
     assert shown["model"] == "`m --a-b 3 --c`"
@@ -155,8 +165,23 @@ def test_table_and_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "rows.json"
-    run(monkeypatch, "decoding", TINY, "--rounds", "2", "--sentences", "2", "--beam", "2",
-        "--vocabulary", "50", "--encoder-layers", "1", "--json", str(target))  # fmt: skip
+    run(
+        monkeypatch,
+        "decoding",
+        TINY,
+        "--rounds",
+        "2",
+        "--sentences",
+        "2",
+        "--beam",
+        "2",
+        "--vocabulary",
+        "50",
+        "--encoder-layers",
+        "1",
+        "--json",
+        str(target),
+    )
     (row,) = json.loads(target.read_text())
     assert row["flags"] == {"encoder_layers": 1}
     assert 0 < row["low"] <= row["time"] <= row["high"]

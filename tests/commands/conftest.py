@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
-from commandline import copies, train
+from support.commandline import copies, train
 
 from data_prep.pipeline import prepare
 

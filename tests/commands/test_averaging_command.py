@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commandline import run_command, train
+from support.commandline import run_command, train
 
 from attn_nmt.averaging import best
 from attn_nmt.checkpoints import load_checkpoint
@@ -19,8 +19,19 @@ COMMAND = ("python3", "scripts/average_checkpoints.py")
 def save_dir(data_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that kept three checkpoints each way."""
     folder = tmp_path_factory.mktemp("kept") / "run"
-    train(data_bin, folder, "--max-update", 140, "--save-interval-updates", 10,
-          "--keep-interval-updates", 3, "--keep-best-checkpoints", 3, threads=1)  # fmt: skip
+    train(
+        data_bin,
+        folder,
+        "--max-update",
+        140,
+        "--save-interval-updates",
+        10,
+        "--keep-interval-updates",
+        3,
+        "--keep-best-checkpoints",
+        3,
+        threads=1,
+    )
     return folder
 
 
@@ -43,8 +54,10 @@ def test_the_mean_of_the_last_translates(data_bin: Path, save_dir: Path, tmp_pat
 
 
 def test_the_best_are_those_that_fairseq_calls_best(save_dir: Path) -> None:
-    losses = {path: load_checkpoint(path)["extra_state"]["val_loss"]
-              for path in save_dir.glob("checkpoint.best_loss_*.pt")}  # fmt: skip
+    losses = {
+        path: load_checkpoint(path)["extra_state"]["val_loss"]
+        for path in save_dir.glob("checkpoint.best_loss_*.pt")
+    }
     assert len(losses) == 3
     # Names hold three places, so order them by what is in the files.
     assert best(save_dir, 1) == [min(losses, key=lambda path: round(losses[path], 3))]
@@ -58,8 +71,16 @@ def test_an_averaged_model_can_be_trained_on(
     mean = tmp_path / "mean.pt"
     epochs = sorted(save_dir.glob("checkpoint[0-9].pt"))
     run_command(*COMMAND, "--output", mean, *epochs)
-    log = train(data_bin, tmp_path / "on", "--finetune-from-model", mean, "--max-update", 1,
-                "--no-save", threads=1)  # fmt: skip
+    log = train(
+        data_bin,
+        tmp_path / "on",
+        "--finetune-from-model",
+        mean,
+        "--max-update",
+        1,
+        "--no-save",
+        threads=1,
+    )
     assert "done training" in log
 
 
@@ -96,8 +117,13 @@ def test_an_averaged_model_can_be_trained_on(
 def test_bad_input_is_refused_in_one_sentence(
     save_dir: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    result = run_command(*COMMAND, "--output", tmp_path / "mean.pt",
-                         *(a.format(run=save_dir) for a in arguments), check=False)  # fmt: skip
+    result = run_command(
+        *COMMAND,
+        "--output",
+        tmp_path / "mean.pt",
+        *(a.format(run=save_dir) for a in arguments),
+        check=False,
+    )
     assert result.returncode == 1
     assert result.stderr.splitlines() == [f"error: {message.format(run=save_dir)}"]
     assert list(tmp_path.iterdir()) == []

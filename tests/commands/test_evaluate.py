@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commandline import run_command, train
+from support.commandline import run_command, train
 
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.data_card import FILE_NAME
@@ -18,8 +18,17 @@ from attn_nmt.data_card import FILE_NAME
 def save_dir(data_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run that kept its last checkpoints."""
     folder = tmp_path_factory.mktemp("kept") / "run"
-    train(data_bin, folder, "--max-update", 120, "--save-interval-updates", 20,
-          "--keep-interval-updates", 3, "--no-epoch-checkpoints")  # fmt: skip
+    train(
+        data_bin,
+        folder,
+        "--max-update",
+        120,
+        "--save-interval-updates",
+        20,
+        "--keep-interval-updates",
+        3,
+        "--no-epoch-checkpoints",
+    )
     return folder
 
 
@@ -62,8 +71,12 @@ def test_scores_on_a_part_of_the_corpus_say_so(
     path = tmp_path / "corpus" / FILE_NAME
     card = json.loads(path.read_text())
     path.write_text(json.dumps({**card, "subset": {"newstest.de.sgm": [100, 3003]}}))
-    result = run_command("bash", "scripts/evaluate.sh", tmp_path / "checkpoint_best.pt",
-                 tmp_path / "corpus" / "data-bin")  # fmt: skip
+    result = run_command(
+        "bash",
+        "scripts/evaluate.sh",
+        tmp_path / "checkpoint_best.pt",
+        tmp_path / "corpus" / "data-bin",
+    )
     *_, label, last = result.stdout.splitlines()
     assert label == "Not the known corpus (lines of each file): newstest.de.sgm 100 of 3003"
     assert json.loads(last)["subset"] == {"newstest.de.sgm": [100, 3003]}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commandline import RECIPE, ROOT, SMALL, copies, logged, run_command, train
+from support.commandline import RECIPE, ROOT, SMALL, copies, logged, run_command, train
 
 from attn_nmt.checkpoints import load_checkpoint
 
@@ -19,8 +19,15 @@ VALIDATE = ("--task", "translation", "--max-tokens", 2000)
 
 
 def test_a_copy_task_is_learned(data_bin: Path, trained: Path) -> None:
-    validated = run_command("fairseq-validate", data_bin, "--user-dir", "attn_nmt",
-                    "--path", trained / "checkpoint_best.pt", *VALIDATE)  # fmt: skip
+    validated = run_command(
+        "fairseq-validate",
+        data_bin,
+        "--user-dir",
+        "attn_nmt",
+        "--path",
+        trained / "checkpoint_best.pt",
+        *VALIDATE,
+    )
     log = validated.stdout + validated.stderr
     # Label smoothing keeps the model from certainty: 1.07 was seen, 44 before it learns.
     assert 1.0 < logged(log, "ppl", "valid")[-1] < 1.2
@@ -32,8 +39,15 @@ def test_validation_in_training_sees_the_weights_of_the_checkpoint(
     data_bin: Path, tmp_path: Path
 ) -> None:
     log = train(data_bin, tmp_path, "--max-update", 60)
-    validated = run_command("fairseq-validate", data_bin, "--user-dir", "attn_nmt",
-                    "--path", tmp_path / "checkpoint_last.pt", *VALIDATE)  # fmt: skip
+    validated = run_command(
+        "fairseq-validate",
+        data_bin,
+        "--user-dir",
+        "attn_nmt",
+        "--path",
+        tmp_path / "checkpoint_last.pt",
+        *VALIDATE,
+    )
     losses = logged(log, "loss", "valid")
     assert len(losses) >= 3
     found = logged(validated.stdout + validated.stderr, "loss", "valid")[-1]
@@ -43,16 +57,32 @@ def test_validation_in_training_sees_the_weights_of_the_checkpoint(
 def test_evaluate_prints_labelled_lines_and_keeps_what_it_found(
     data_bin: Path, trained: Path
 ) -> None:
-    scored = run_command("bash", "scripts/evaluate.sh", trained / "checkpoint_last.pt", data_bin,
-                 "--gen-subset", "valid", "--beam", 2)  # fmt: skip
+    scored = run_command(
+        "bash",
+        "scripts/evaluate.sh",
+        trained / "checkpoint_last.pt",
+        data_bin,
+        "--gen-subset",
+        "valid",
+        "--beam",
+        2,
+    )
     *labelled, last = scored.stdout.splitlines()
     assert [line.split(" = ")[0] for line in labelled] == [
-        "BLEU", "BLEU, tokenised", "BLEU, tokenised and compound-split", "chrF",
-    ]  # fmt: skip
+        "BLEU",
+        "BLEU, tokenised",
+        "BLEU, tokenised and compound-split",
+        "chrF",
+    ]
     scores = json.loads(last)
     assert set(scores) >= {
-        "bleu", "bleu_signature", "bleu_tokenized", "bleu_compound_split", "chrf", "sentences",
-    }  # fmt: skip
+        "bleu",
+        "bleu_signature",
+        "bleu_tokenized",
+        "bleu_compound_split",
+        "chrf",
+        "sentences",
+    }
     assert scores["sentences"] == 100
     folder = trained / "evaluation-valid"
     assert json.loads((folder / "scores.json").read_text()) == scores
@@ -111,10 +141,18 @@ def test_a_reference_of_another_length_is_an_error(
 def test_interactive_translates_standard_input(data_bin: Path, trained: Path) -> None:
     card = data_bin.parent
     result = run_command(
-        "fairseq-interactive", data_bin, "--user-dir", "attn_nmt", "--path",
-        trained / "checkpoint_best.pt", "--bpe", "subword_nmt", "--bpe-codes", card / "bpe.codes",
+        "fairseq-interactive",
+        data_bin,
+        "--user-dir",
+        "attn_nmt",
+        "--path",
+        trained / "checkpoint_best.pt",
+        "--bpe",
+        "subword_nmt",
+        "--bpe-codes",
+        card / "bpe.codes",
         stdin="ba do ki\n",
-    )  # fmt: skip
+    )
     translation = next(line for line in result.stdout.splitlines() if line.startswith("D-0"))
     assert translation.endswith("\tba do ki")
 
@@ -152,9 +190,17 @@ def test_the_installed_package_works_as_user_dir(
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     run_command(
-        "python3", "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index",
-        "--target", site, source,
-    )  # fmt: skip
+        "python3",
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--target",
+        site,
+        source,
+    )
     shutil.rmtree(source)
     with_site = ("env", f"PYTHONPATH={site}")
     user_dir = run_command(*with_site, "python3", "-m", "attn_nmt", cwd=tmp_path).stdout.strip()
@@ -162,36 +208,65 @@ def test_the_installed_package_works_as_user_dir(
     assert (site / "attn_nmt" / "config" / "wmt_en_de.yaml").is_file()
     assert (site / "attn_nmt" / "study" / "reporting" / "page.html").is_file()
     result = run_command(
-        *with_site, "fairseq-validate", data_bin, "--user-dir", user_dir,
-        "--path", trained / "checkpoint_best.pt", *VALIDATE, cwd=tmp_path,
-    )  # fmt: skip
+        *with_site,
+        "fairseq-validate",
+        data_bin,
+        "--user-dir",
+        user_dir,
+        "--path",
+        trained / "checkpoint_best.pt",
+        *VALIDATE,
+        cwd=tmp_path,
+    )
     assert logged(result.stdout + result.stderr, "ppl", "valid")
 
 
 def test_hydra_trains_from_the_yaml_file(data_bin: Path, tmp_path: Path) -> None:
     run_command(
-        "fairseq-hydra-train", "--config-dir", ROOT / "attn_nmt" / "config",
-        "--config-name", "wmt_en_de", f"common.user_dir={ROOT / 'attn_nmt'}",
-        f"task.data={data_bin}", f"checkpoint.save_dir={tmp_path / 'run'}",
-        "optimization.max_update=2", "dataset.max_tokens=500", "model.encoder_layers=1",
-        "model.decoder_layers=1", "model.encoder_embed_dim=64", "model.decoder_embed_dim=64",
+        "fairseq-hydra-train",
+        "--config-dir",
+        ROOT / "attn_nmt" / "config",
+        "--config-name",
+        "wmt_en_de",
+        f"common.user_dir={ROOT / 'attn_nmt'}",
+        f"task.data={data_bin}",
+        f"checkpoint.save_dir={tmp_path / 'run'}",
+        "optimization.max_update=2",
+        "dataset.max_tokens=500",
+        "model.encoder_layers=1",
+        "model.decoder_layers=1",
+        "model.encoder_embed_dim=64",
+        "model.decoder_embed_dim=64",
         f"hydra.run.dir={tmp_path}",
-    )  # fmt: skip
+    )
     state = load_checkpoint(tmp_path / "run" / "checkpoint_last.pt")
     assert state["optimizer_history"][-1]["num_updates"] == 2
     assert state["cfg"]["model"]["_name"] == "attn_transformer"
     assert state["cfg"]["model"]["encoder_ffn_embed_dim"] == 2048
-    run_command("fairseq-validate", data_bin, "--user-dir", "attn_nmt",
-        "--path", tmp_path / "run" / "checkpoint_last.pt", *VALIDATE)  # fmt: skip
+    run_command(
+        "fairseq-validate",
+        data_bin,
+        "--user-dir",
+        "attn_nmt",
+        "--path",
+        tmp_path / "run" / "checkpoint_last.pt",
+        *VALIDATE,
+    )
 
 
 def test_hydra_refuses_a_misspelt_field(data_bin: Path, tmp_path: Path) -> None:
     result = run_command(
-        "fairseq-hydra-train", "--config-dir", ROOT / "attn_nmt" / "config",
-        "--config-name", "wmt_en_de", f"common.user_dir={ROOT / 'attn_nmt'}",
-        f"task.data={data_bin}", "+model.encoder_layer=1", f"hydra.run.dir={tmp_path}",
+        "fairseq-hydra-train",
+        "--config-dir",
+        ROOT / "attn_nmt" / "config",
+        "--config-name",
+        "wmt_en_de",
+        f"common.user_dir={ROOT / 'attn_nmt'}",
+        f"task.data={data_bin}",
+        "+model.encoder_layer=1",
+        f"hydra.run.dir={tmp_path}",
         check=False,
-    )  # fmt: skip
+    )
     assert result.returncode != 0
     assert (
         "encoder_layer" in result.stderr.splitlines()[-1] or "Key 'encoder_layer'" in result.stderr
@@ -202,35 +277,51 @@ def test_hydra_refuses_a_misspelt_field(data_bin: Path, tmp_path: Path) -> None:
     ("flag", "value", "ending"),
     [
         (
-            "--encoder-attention-heads", 5,
+            "--encoder-attention-heads",
+            5,
             "--encoder-attention-heads must divide --encoder-embed-dim (64), but is 5 instead.",
         ),
         (
-            "--self-attn-terms", "0112",
+            "--self-attn-terms",
+            "0112",
             "--self-attn-terms must be four bits, each 0 or 1, or none, but is '0112' instead.",
         ),
         (
-            "--cross-attn-terms", "none",
+            "--cross-attn-terms",
+            "none",
             "--cross-attn-terms must be four bits, each 0 or 1, but is 'none' instead.",
         ),
         (
-            "--self-attn-span", 6,
+            "--self-attn-span",
+            6,
             "--self-attn-span must be odd, or 0 for no limit, but is 6 instead.",
         ),
         (
-            "--self-attn-type", "recurrent",
+            "--self-attn-type",
+            "recurrent",
             "argument --self-attn-type: invalid choice: 'recurrent' "
             "(choose from 'relative', 'dynamic', 'lightweight', 'none')",
         ),
     ],
-)  # fmt: skip
+)
 def test_training_refuses_a_bad_flag_by_name(
     data_bin: Path, tmp_path: Path, flag: str, value: object, ending: str
 ) -> None:
     result = run_command(
-        "fairseq-train", data_bin, "--user-dir", "attn_nmt", "--arch", "attn_transformer_tiny",
-        *SMALL, *RECIPE, "--save-dir", tmp_path, flag, value, check=False,
-    )  # fmt: skip
+        "fairseq-train",
+        data_bin,
+        "--user-dir",
+        "attn_nmt",
+        "--arch",
+        "attn_transformer_tiny",
+        *SMALL,
+        *RECIPE,
+        "--save-dir",
+        tmp_path,
+        flag,
+        value,
+        check=False,
+    )
     assert result.returncode != 0
     # Python 3.12 prints choices without quotes.
     unquoted = result.stderr.splitlines()[-1].replace("'", "")
@@ -240,10 +331,16 @@ def test_training_refuses_a_bad_flag_by_name(
 def test_bleu_can_choose_the_best_checkpoint(data_bin: Path, tmp_path: Path) -> None:
     """With --eval-bleu fairseq saves numpy arrays; they must load again, to resume."""
     flags = (
-        "--eval-bleu", "--eval-bleu-args", '{"beam": 1, "max_len_b": 8}',
-        "--eval-bleu-detok", "moses", "--eval-bleu-remove-bpe",
-        "--best-checkpoint-metric", "bleu", "--maximize-best-checkpoint-metric",
-    )  # fmt: skip
+        "--eval-bleu",
+        "--eval-bleu-args",
+        '{"beam": 1, "max_len_b": 8}',
+        "--eval-bleu-detok",
+        "moses",
+        "--eval-bleu-remove-bpe",
+        "--best-checkpoint-metric",
+        "bleu",
+        "--maximize-best-checkpoint-metric",
+    )
     for updates in (2, 4):
         log = train(data_bin, tmp_path, *flags, "--max-update", updates)
         assert logged(log, "bleu", "valid")

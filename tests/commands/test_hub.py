@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commandline import copies, run_command
+from support.commandline import copies, run_command
 
 from attn_nmt import hub
 from attn_nmt.command_line import UsageError

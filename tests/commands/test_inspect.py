@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from commandline import run_command
-from inspected import Page
+from support.commandline import run_command
+from support.inspected import Page
 
 from attn_nmt import hub
 from attn_nmt.command_line import UsageError
@@ -18,9 +18,13 @@ from attn_nmt.study.__main__ import main
 
 TEXT = "ba do ki"
 LEFT = {
-    "index.html", "pictures", "alignment.png", "encoder.layers.0.self_attn.png",
-    "decoder.layers.0.self_attn.png", "decoder.layers.0.encoder_attn.png",
-}  # fmt: skip
+    "index.html",
+    "pictures",
+    "alignment.png",
+    "encoder.layers.0.self_attn.png",
+    "decoder.layers.0.self_attn.png",
+    "decoder.layers.0.encoder_attn.png",
+}
 
 
 def names(folder: Path) -> set[str]:
@@ -62,9 +66,16 @@ def test_a_target_is_taken_as_it_is_given(
     out = tmp_path / "deep" / "out"
     target = "fu ba"
     printed = inspect(
-        trained / "checkpoint_last.pt", data_bin, "--text", TEXT, "--target", target, "--out", out,
+        trained / "checkpoint_last.pt",
+        data_bin,
+        "--text",
+        TEXT,
+        "--target",
+        target,
+        "--out",
+        out,
         "--dump",
-    )  # fmt: skip
+    )
     assert printed == [target, str(out / "index.html")]
     assert names(out) == {*LEFT, "arrays.npz"} and not (trained / "out").exists()
     translator = hub.from_pretrained(trained / "checkpoint_last.pt", data_bin, device="cpu")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from commandline import logged, run_command, train
+from support.commandline import logged, run_command, train
 
 from attn_nmt.checkpoints import load_checkpoint
 
@@ -50,9 +50,17 @@ def test_bf16_reaches_the_loss_of_float32(data_bin: Path, tmp_path: Path, arch: 
 def test_terms_layer_by_layer_through_the_command_line(data_bin: Path, tmp_path: Path) -> None:
     """Trained, saved, loaded and translated: encoder 0010, decoder 0110, cross 1100, a span."""
     flags = (
-        "--encoder-self-attn-terms", "0010", "--decoder-self-attn-terms", "0110",
-        "--cross-attn-terms", "1100", "--self-attn-span", 5, "--max-update", 150,
-    )  # fmt: skip
+        "--encoder-self-attn-terms",
+        "0010",
+        "--decoder-self-attn-terms",
+        "0110",
+        "--cross-attn-terms",
+        "1100",
+        "--self-attn-span",
+        5,
+        "--max-update",
+        150,
+    )
     train(data_bin, tmp_path, *flags)
     model = load_checkpoint(tmp_path / "checkpoint_last.pt")["model"]
     assert "encoder.layers.0.self_attn.q_proj.weight" not in model
@@ -65,10 +73,21 @@ def test_terms_layer_by_layer_through_the_command_line(data_bin: Path, tmp_path:
 def test_mechanisms_side_by_side_through_the_command_line(data_bin: Path, tmp_path: Path) -> None:
     """Encoder dynamic behind a deformable convolution, decoder 0110, broadcasting."""
     flags = (
-        "--encoder-self-attn-type", "dynamic", "--conv-kernel-sizes", 7, "--conv-heads", 8,
-        "--conv-glu", "off", "--encoder-deformable-kernel-size", 3, "--context-broadcast", "scaled",
-        "--max-update", 200,
-    )  # fmt: skip
+        "--encoder-self-attn-type",
+        "dynamic",
+        "--conv-kernel-sizes",
+        7,
+        "--conv-heads",
+        8,
+        "--conv-glu",
+        "off",
+        "--encoder-deformable-kernel-size",
+        3,
+        "--context-broadcast",
+        "scaled",
+        "--max-update",
+        200,
+    )
     train(data_bin, tmp_path, *flags, arch="attn0110_tiny")
     model = load_checkpoint(tmp_path / "checkpoint_last.pt")["model"]
     assert model["encoder.layers.0.self_attn.kernel_proj.weight"].shape == (8 * 7, 64)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from commandline import run_command
+from support.commandline import run_command
 
 KEYS = {"bleu", "bleu_signature", "bleu_tokenized", "bleu_compound_split", "chrf", "sentences"}
 
@@ -51,9 +51,16 @@ def test_a_wrong_flag_is_one_sentence(tmp_path: Path, arguments: list[str], mess
 
 def test_a_mirror_that_is_not_there(tmp_path: Path) -> None:
     result = run_command(
-        "bash", "scripts/quickstart.sh", "--data", "multi30k", "--mirror", tmp_path / "none",
-        "--out", tmp_path / "out", check=False,
-    )  # fmt: skip
+        "bash",
+        "scripts/quickstart.sh",
+        "--data",
+        "multi30k",
+        "--mirror",
+        tmp_path / "none",
+        "--out",
+        tmp_path / "out",
+        check=False,
+    )
     assert result.returncode != 0
     assert result.stderr.splitlines()[-1] == (
         f"error: --mirror must be an address or a folder, but {tmp_path / 'none'} is neither."

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from commandline import BIN, ROOT, run_command
+from support.commandline import BIN, ROOT, run_command
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", README, re.DOTALL | re.MULTILINE)

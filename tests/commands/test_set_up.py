@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from commandline import ROOT, run_command
+from support.commandline import ROOT, run_command
 
 from attn_nmt.models.config import AttnTransformerConfig
 
@@ -44,9 +44,13 @@ def set_up(
 ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     """Run setup.sh; return its result and its lines on standard error."""
     result = subprocess.run(
-        ["bash", "scripts/setup.sh"], cwd=checkout, capture_output=True, text=True, check=False,
+        ["bash", "scripts/setup.sh"],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
         env={"HOME": os.environ["HOME"], "PATH": str(path), **environment},
-    )  # fmt: skip
+    )
     return result, result.stderr.splitlines()
 
 

@@ -14,23 +14,43 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import fake_slurm
 import pytest
 import torch
-from commandline import ROOT, SMALL, run_command
+from support import fake_slurm
+from support.commandline import ROOT, SMALL, run_command
 
 from attn_nmt.checkpoints import load_checkpoint
 
 FLAGS = (
-    *SMALL, "--max-tokens", 1500, "--tokens-per-update", 1500, "--lr", 0.005,
-    "--warmup-updates", 100, "--max-update", 22, "--save-interval-updates", 5, "--log-interval", 5,
-)  # fmt: skip
+    *SMALL,
+    "--max-tokens",
+    1500,
+    "--tokens-per-update",
+    1500,
+    "--lr",
+    0.005,
+    "--warmup-updates",
+    100,
+    "--max-update",
+    22,
+    "--save-interval-updates",
+    5,
+    "--log-interval",
+    5,
+)
 TERMS = ("0010", "1111")
 SLURM = ("--slurm-time", 30, "--slurm-gpus-per-node", 0, "--slurm-additional", "account=me")
 LEFT = {
-    ".lock", "average3.pt", "command.sh", "config.json", "environment.json", "evaluate.log",
-    "evaluation-test-average3", "result.json", "train.log",
-}  # fmt: skip
+    ".lock",
+    "average3.pt",
+    "command.sh",
+    "config.json",
+    "environment.json",
+    "evaluate.log",
+    "evaluation-test-average3",
+    "result.json",
+    "train.log",
+}
 
 
 def write_grid(path: Path, vary: dict[str, list[Any]]) -> Path:
@@ -91,8 +111,10 @@ def test_what_a_cell_leaves(finished: Any, grid: Path, data_bin: Path) -> None:
     found = result(folder)
     assert (found["cell"], found["seed"], found["updates"]) == ("self_attn_terms=0010", 1, 22)
     assert found["checkpoints"] == [
-        "checkpoint_1_10.pt", "checkpoint_1_15.pt", "checkpoint_2_20.pt",
-    ]  # fmt: skip
+        "checkpoint_1_10.pt",
+        "checkpoint_1_15.pt",
+        "checkpoint_2_20.pt",
+    ]
     assert found["tokens_per_second"] > 0 and found["parameters"] == 79488
     assert found["scores"]["bleu_signature"].startswith("nrefs:1|")
     assert (folder / found["evaluation"] / "hypotheses.de").read_text().count("\n") == 100
@@ -157,8 +179,9 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
     finished: Any, data_bin: Path, tmp_path: Path, executor: str
 ) -> None:
     one = write_grid(tmp_path / "own.yaml", {"self_attn_terms": ["0010"]})
-    words = study("run", *arguments(one, data_bin, tmp_path / "runs", "--average", 3),
-                  "--executor", executor)  # fmt: skip
+    words = study(
+        "run", *arguments(one, data_bin, tmp_path / "runs", "--average", 3), "--executor", executor
+    )
     folder = cell(tmp_path / "runs", "0010")
     interrupt(words, folder, "checkpoint_1_10.pt")
     assert "done training" not in (folder / "train.log").read_text()
@@ -190,9 +213,14 @@ def interrupt(
 ) -> None:
     """Start the command, and interrupt it when there is a file of that pattern in the folder."""
     running = subprocess.Popen(
-        words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        words,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     while not list(folder.glob(moment)) and running.poll() is None:
         time.sleep(0.001)
     os.killpg(running.pid, sent)  # Ctrl-C sends SIGINT to the whole group
@@ -212,8 +240,11 @@ def session(leader: int) -> list[str]:
         with suppress(OSError):  # it has ended meanwhile
             lines.append(path.read_text())
     fields = [line.rpartition(")")[2].split() for line in lines]
-    return [line for line, (state, _, _, its, *_) in zip(lines, fields, strict=True)
-            if int(its) == leader and state != "Z"]  # fmt: skip
+    return [
+        line
+        for line, (state, _, _, its, *_) in zip(lines, fields, strict=True)
+        if int(its) == leader and state != "Z"
+    ]
 
 
 def same(found: dict[str, Any]) -> dict[str, Any]:
@@ -230,13 +261,18 @@ def test_a_cell_that_fails_leaves_the_others_and_is_tried_again(
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
     # Sentences longer than three tokens are none that fairseq takes.
     lengths = write_grid(tmp_path / "lengths.yaml", {"max_source_positions": [3, 1024]})
-    words = study("run", *arguments(lengths, data_bin, tmp_path / "runs", "--average", 9),
-                  "--executor", *executor)  # fmt: skip
+    words = study(
+        "run",
+        *arguments(lengths, data_bin, tmp_path / "runs", "--average", 9),
+        "--executor",
+        *executor,
+    )
     run = run_command(*words, check=False)
     assert run.returncode == 1
     assert [row[:3] for row in table(run.stdout)[1:]] == [
-        ["max_source_positions=3", "1", "failed"], ["max_source_positions=1024", "1", "done"],
-    ]  # fmt: skip
+        ["max_source_positions=3", "1", "failed"],
+        ["max_source_positions=1024", "1", "done"],
+    ]
     assert run.stdout.splitlines()[2].endswith("  checkpoint_best.pt"), "too few for a mean of 9"
     failed, done = (
         tmp_path / "runs" / "lengths" / f"max_source_positions={n}" / "seed1" for n in (3, 1024)

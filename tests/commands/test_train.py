@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from commandline import BIN, ROOT, SMALL, logged, run_command
+from support.commandline import BIN, ROOT, SMALL, logged, run_command
 
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.training.devices import find_free_port
@@ -85,9 +85,11 @@ def test_a_killed_run_goes_on_to_the_same_end(
 ) -> None:
     killed = subprocess.Popen(
         command(data_bin, tmp_path, *EVERY_5),
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         env={**ENVIRONMENT, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     while not (tmp_path / "checkpoint_1_10.pt").exists() and killed.poll() is None:
         time.sleep(0.001)
     killed.kill()
@@ -137,11 +139,15 @@ def test_two_nodes_train_together(data_bin: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
     nodes = [
         subprocess.Popen(
-            ["bash", "-c", line], cwd=tmp_path, env=ENVIRONMENT, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            ["bash", "-c", line],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         for line in lines
-    ]  # fmt: skip
+    ]
     logs = [node.communicate()[0] for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], logs
     assert "training on 2 devices" in logs[0]
@@ -152,21 +158,24 @@ def test_two_nodes_train_together(data_bin: Path, tmp_path: Path) -> None:
     ("flags", "environment", "message"),
     [
         (
-            ["--max-tokens", "0"], [],
+            ["--max-tokens", "0"],
+            [],
             "--max-tokens must be a whole number of at least 1, but is '0'.",
         ),
         (
-            [], ["WORLD_SIZE=2"],
+            [],
+            ["WORLD_SIZE=2"],
             "train.sh must be started once a node, since it starts the processes itself, "
             "but WORLD_SIZE is 2.",
         ),
         (
-            ["--update-freq", "2", "--tokens-per-update", "3000"], [],
+            ["--update-freq", "2", "--tokens-per-update", "3000"],
+            [],
             "--update-freq must be given without --tokens-per-update, from which it follows, "
             "but both are given.",
         ),
     ],
-)  # fmt: skip
+)
 def test_bad_flags_are_refused_in_one_sentence(
     data_bin: Path, tmp_path: Path, flags: list[str], environment: list[str], message: str
 ) -> None:
@@ -183,18 +192,20 @@ def test_bad_flags_are_refused_in_one_sentence(
     ("arch", "data", "message"),
     [
         (
-            "attn_transformer_tinny", "{data_bin}",
+            "attn_transformer_tinny",
+            "{data_bin}",
             "ARCH must be an architecture, of which attn_transformer_tiny is the nearest, "
             "but is 'attn_transformer_tinny'.",
         ),
         ("attn_transformer_tiny", "/nowhere", "DATA_BIN must be a folder, but /nowhere is none."),
         (
-            "attn_transformer_tiny", "{empty}",
+            "attn_transformer_tiny",
+            "{empty}",
             "DATA_BIN must hold dict.LANG.txt, which fairseq-preprocess writes, "
             "but {empty} does not.",
         ),
     ],
-)  # fmt: skip
+)
 def test_bad_places_are_refused_in_one_sentence(
     data_bin: Path, tmp_path: Path, arch: str, data: str, message: str
 ) -> None:

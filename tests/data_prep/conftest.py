@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from wmt14_mirror import contents, make, pack
+from support.wmt14_mirror import contents, make, pack
 
 
 @pytest.fixture(scope="module")

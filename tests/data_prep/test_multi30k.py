@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commandline import run_command
+from support.commandline import run_command
 
 from data_prep.multi30k_en2de import load
 
@@ -29,8 +29,10 @@ def mirror(tmp_path: Path) -> Path:
 def test_the_three_splits_are_read_side_by_side(mirror: Path, tmp_path: Path) -> None:
     corpus = load(tmp_path / "scratch", mirror=str(mirror))
     assert {split: len(pairs) for split, pairs in corpus.items()} == {
-        "train": 29000, "valid": 1014, "test": 1000,
-    }  # fmt: skip
+        "train": 29000,
+        "valid": 1014,
+        "test": 1000,
+    }
     assert corpus["valid"][7] == ("val en 7", "val de 7")
 
 
@@ -74,9 +76,13 @@ def test_a_damaged_mirror_is_one_sentence_and_leaves_nothing(
 ) -> None:
     damage(mirror / name)
     result = run_command(
-        "bash", "data_prep/prepare_multi30k_en2de.sh", tmp_path / "out", "--mirror", mirror,
+        "bash",
+        "data_prep/prepare_multi30k_en2de.sh",
+        tmp_path / "out",
+        "--mirror",
+        mirror,
         check=False,
-    )  # fmt: skip
+    )
     assert result.returncode == 1
     last = result.stderr.splitlines()[-1]
     assert last.startswith("error: ")
@@ -87,9 +93,13 @@ def test_a_damaged_mirror_is_one_sentence_and_leaves_nothing(
 
 def test_a_mirror_that_is_no_folder(tmp_path: Path) -> None:
     result = run_command(
-        "bash", "data_prep/prepare_multi30k_en2de.sh", tmp_path / "out",
-        "--mirror", tmp_path / "none", check=False,
-    )  # fmt: skip
+        "bash",
+        "data_prep/prepare_multi30k_en2de.sh",
+        tmp_path / "out",
+        "--mirror",
+        tmp_path / "none",
+        check=False,
+    )
     assert result.returncode == 1
     assert result.stderr.splitlines() == [
         f"error: --mirror must be an address or a folder, but {tmp_path / 'none'} is neither."

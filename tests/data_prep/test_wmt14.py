@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from commandline import BIN, ROOT
 from fairseq.data import Dictionary, data_utils
-from wmt14_mirror import EUROPARL, SCRIPT, SIZES, checksums, contents, lines, make, pack
+from support.commandline import BIN, ROOT
+from support.wmt14_mirror import EUROPARL, SCRIPT, SIZES, checksums, contents, lines, make, pack
 
 from attn_nmt.data_card import DataCard, sha256
 
@@ -22,8 +22,9 @@ def test_all_parts_come_together(prepared: Path) -> None:
     assert card.lines["train"] + sum(card.dropped.values()) == training
     assert (card.lines["valid"], card.lines["test"]) == (SIZES["valid"], SIZES["test"])
     found = data_utils.load_indexed_dataset(
-        str(prepared / "data-bin" / "train.en-de.de"), Dictionary.load(
-            str(prepared / "data-bin" / "dict.de.txt")))  # fmt: skip
+        str(prepared / "data-bin" / "train.en-de.de"),
+        Dictionary.load(str(prepared / "data-bin" / "dict.de.txt")),
+    )
     assert len(found) == card.lines["train"]
     files = contents()
     source, target = files["dev.tgz"].values()
@@ -38,8 +39,10 @@ def test_the_card_says_what_is_not_the_known_corpus(prepared: Path) -> None:
     assert card.subset["europarl-v7.de-en.en"] == [SIZES["europarl"], 1_920_209]
     assert card.subset["newstest2014-deen-ref.de.sgm"] == [SIZES["test"], 3003]
     assert card.options["aggressive_hyphens"] is False
-    assert checksums(prepared) == {**card.files, "data_card.json": sha256(
-        prepared / "data_card.json")}  # fmt: skip
+    assert checksums(prepared) == {
+        **card.files,
+        "data_card.json": sha256(prepared / "data_card.json"),
+    }
 
 
 def test_a_second_run_does_nothing(prepared: Path, mirror: Path) -> None:
@@ -60,9 +63,13 @@ def test_an_interrupt_is_one_word(mirror: Path, tmp_path: Path, sign: int) -> No
     command = ["bash", SCRIPT, str(tmp_path / "out"), "--mirror", str(mirror), "--allow-subset"]
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     with subprocess.Popen(
-        [*command, "--workers", "2"], cwd=ROOT, stderr=subprocess.PIPE, text=True,
-        start_new_session=True, env={**os.environ, "PATH": path},
-    ) as process:  # fmt: skip
+        [*command, "--workers", "2"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PATH": path},
+    ) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "[2/" in line:
@@ -91,8 +98,10 @@ def test_a_hundredth_can_be_held_out(prepared: Path, mirror: Path, tmp_path: Pat
     assert card.lines["train"] + card.lines["valid"] == whole.lines["train"]
     assert "newstest2013.en" not in card.subset
     assert "news-commentary-v12.de-en.en" in card.subset
-    held, tokens = (lines(folder / "tokens" / name) for folder, name in (
-        (tmp_path / "held", "valid.de"), (prepared, "train.de")))  # fmt: skip
+    held, tokens = (
+        lines(folder / "tokens" / name)
+        for folder, name in ((tmp_path / "held", "valid.de"), (prepared, "train.de"))
+    )
     assert held == tokens[99::100]
     raw = (tmp_path / "held" / "raw" / "valid.de").read_text(encoding="utf-8")
     assert raw.count("\n") == len(held)
@@ -147,9 +156,12 @@ def test_a_run_killed_in_each_step_ends_in_the_same_files(
     for step in range(5):
         result = subprocess.run(
             [sys.executable, "-c", KILLED, str(step), str(out_dir), *flags],
-            cwd=ROOT, capture_output=True, text=True, check=False,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+        )
         assert result.returncode == -signal.SIGKILL, result.stderr
         assert result.stderr.count("(done before)") == max(0, step - 1)
         assert not out_dir.exists()
@@ -168,8 +180,11 @@ def test_a_changed_archive_is_taken_anew(mirror: Path, prepared: Path, tmp_path:
     flags = ["--mirror", str(other), "--allow-subset", "--bpe-merges", "400"]
     subprocess.run(
         [sys.executable, "-c", KILLED, "3", str(out_dir), *flags],
-        cwd=ROOT, capture_output=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     make(out_dir, mirror)
     assert checksums(out_dir) == checksums(prepared)
 
@@ -180,10 +195,21 @@ def test_nothing_stays_of_a_run_with_another_tool(
     """Interrupted with sentencepiece, then prepared with subword-nmt."""
     flags = ["--mirror", str(mirror), "--allow-subset", "--bpe-merges", "400"]
     subprocess.run(
-        [sys.executable, "-c", KILLED, "4", str(tmp_path / "out"), *flags,
-         "--subword", "sentencepiece"],
-        cwd=ROOT, capture_output=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            KILLED,
+            "4",
+            str(tmp_path / "out"),
+            *flags,
+            "--subword",
+            "sentencepiece",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert (tmp_path / ".out.partial" / "sentencepiece.model").is_file()
     make(tmp_path / "out", mirror)
     assert checksums(tmp_path / "out") == checksums(prepared)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commandline import run_command
-from wmt14_mirror import (
+from support.commandline import run_command
+from support.wmt14_mirror import (
     COMMON_CRAWL,
     EUROPARL,
     SCRIPT,
@@ -114,7 +114,7 @@ EUROPARL_DE = "training/europarl-v7.de-en.de"
             "must hold a segment once, but segment 1 of document news-1 stands twice.",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_bad_archive_is_one_sentence(
     mirror: Path, tmp_path: Path, change: Callable[[Path], None], message: str
 ) -> None:
@@ -178,6 +178,9 @@ def test_segments_are_paired_by_name(mirror: Path, tmp_path: Path) -> None:
     pack(folder, {TEST_ARCHIVE: dict(zip(TEST_MEMBERS, (source, without), strict=True))})
     make(tmp_path / "out", folder)
     assert lines(tmp_path / "out" / "raw" / "test.en") == [
-        "sentence 0", "sentence 1", "sentence 3", "sentence 4",
-    ]  # fmt: skip
+        "sentence 0",
+        "sentence 1",
+        "sentence 3",
+        "sentence 4",
+    ]
     assert lines(tmp_path / "out" / "raw" / "test.de") == ["Satz 0", "Satz 1", "Satz 3", "Satz 4"]

@@ -9,7 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
-from wmt14_mirror import sgm
+from support.wmt14_mirror import sgm
 
 from attn_nmt.command_line import UsageError
 from data_prep.parallel import mapped
@@ -69,8 +69,10 @@ def test_public_places_are_tried_one_after_the_other(
     options = Namespace(mirror=None, allow_subset=False)
     assert get_archive(ARCHIVE, tmp_path, options) == tmp_path / "a.tgz"
     assert tried == [
-        "https://www.statmt.org/x", "http://www.statmt.org/x", "http://statmt.org/x",
-    ]  # fmt: skip
+        "https://www.statmt.org/x",
+        "http://www.statmt.org/x",
+        "http://statmt.org/x",
+    ]
     assert capsys.readouterr().err.count("out of order") == 2
     get_archive(ARCHIVE, tmp_path, options)
     assert len(tried) == 3
@@ -117,7 +119,7 @@ def test_a_missing_or_empty_segment_is_named(tmp_path: Path) -> None:
         ("en", "R&D <b> | [x]", "R & D < b > | [ x ]"),
         ("de", "Das ist z.B. am 3. Mai 1.000,50 Euro.", "Das ist z.B. am 3. Mai 1.000,50 Euro ."),
     ],
-)  # fmt: skip
+)
 def test_text_is_normalised_and_tokenised_as_moses_does(lang: str, text: str, tokens: str) -> None:
     found = pair_cleaner(aggressive_hyphens=False)((text, text)).tokens
     assert found[("en", "de").index(lang)] == tokens

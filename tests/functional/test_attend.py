@@ -9,8 +9,12 @@ from attn_nmt.functional import attend
 from attn_nmt.functional.attend import attend_by_product
 
 BATCH, HEADS, QUERIES, KEYS, WIDTH = 2, 3, 5, 7, 4
-BIASES = {"none": None, "full": (BATCH, HEADS, QUERIES, KEYS), "shared": (1, HEADS, QUERIES, KEYS),
-          "by key": (BATCH, HEADS, 1, KEYS)}  # fmt: skip
+BIASES = {
+    "none": None,
+    "full": (BATCH, HEADS, QUERIES, KEYS),
+    "shared": (1, HEADS, QUERIES, KEYS),
+    "by key": (BATCH, HEADS, 1, KEYS),
+}
 
 
 def blocked_keys(kind: str) -> torch.Tensor | None:

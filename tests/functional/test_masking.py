@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from reference import is_allowed
+from support.reference import is_allowed
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attn_nmt.functional.masking import masked_softmax, out_of_reach

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from reference import sinusoid
+from support.reference import sinusoid
 
 from attn_nmt.functional.relative_position import (
     relative_encoding,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from fairseq.models import ARCH_MODEL_INV_REGISTRY
-from tiny_models import build, sentences
+from support.tiny_models import build, sentences
 from torch import nn
 
 from attn_nmt.modules import DynamicConv1d, LightweightConv1d

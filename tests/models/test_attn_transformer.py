@@ -8,7 +8,7 @@ import pytest
 import torch
 from fairseq.data.data_utils import collate_tokens
 from fairseq.sequence_generator import SequenceGenerator
-from tiny_models import Task, build, sentences
+from support.tiny_models import Task, build, sentences
 
 PAD, EOS = 1, 2
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}

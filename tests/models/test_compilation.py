@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from fairseq.data.data_utils import collate_tokens
-from tiny_models import build, sentences
+from support.tiny_models import build, sentences
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
@@ -21,20 +21,32 @@ from attn_nmt.models.compilation import compile_layer
 
 SMALL: dict[str, Any] = {"dropout": 0.0}
 for _side in ("encoder", "decoder"):
-    SMALL |= {f"{_side}_embed_dim": 8, f"{_side}_ffn_embed_dim": 12, f"{_side}_layers": 1,
-              f"{_side}_attention_heads": 2}  # fmt: skip
+    SMALL |= {
+        f"{_side}_embed_dim": 8,
+        f"{_side}_ffn_embed_dim": 12,
+        f"{_side}_layers": 1,
+        f"{_side}_attention_heads": 2,
+    }
 RELATIVE = SMALL | {"self_attn_terms": "1111"}
 VARIANTS = {
     "1111": RELATIVE,
-    "0010 deformable, broadcast, pre-norm": SMALL | {
-        "self_attn_terms": "0010", "deformable_kernel_size": 3, "context_broadcast": "plain",
-        "encoder_normalize_before": True, "decoder_normalize_before": True,
+    "0010 deformable, broadcast, pre-norm": SMALL
+    | {
+        "self_attn_terms": "0010",
+        "deformable_kernel_size": 3,
+        "context_broadcast": "plain",
+        "encoder_normalize_before": True,
+        "decoder_normalize_before": True,
     },
-    "dynamic and a span": SMALL | {
-        "encoder_self_attn_type": "dynamic", "conv_heads": 2, "conv_kernel_sizes": "3",
-        "decoder_self_attn_terms": "0001", "self_attn_span": 3,
+    "dynamic and a span": SMALL
+    | {
+        "encoder_self_attn_type": "dynamic",
+        "conv_heads": 2,
+        "conv_kernel_sizes": "3",
+        "decoder_self_attn_terms": "0001",
+        "self_attn_span": 3,
     },
-}  # fmt: skip
+}
 LENGTHS = (((3, 5), (4, 2)), ((7, 2, 3), (9, 1, 1)), ((6, 6, 2), (8, 3, 3)))
 
 

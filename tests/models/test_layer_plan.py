@@ -45,8 +45,10 @@ def test_one_entry_is_for_all_layers_and_a_list_for_each() -> None:
     names = ("self_attn_type", "self_attn_terms", "span")
     assert column(found["encoder"], *names) == [("relative", "0010", 7), ("none", "none", None)]
     assert column(found["decoder"], "self_attn_terms", "cross_attn_terms", "span") == [
-        ("1000", "1111", 7), ("0100", "1000", 7), ("0010", "0000", 7),
-    ]  # fmt: skip
+        ("1000", "1111", 7),
+        ("0100", "1000", 7),
+        ("0010", "0000", 7),
+    ]
 
 
 @pytest.mark.parametrize("side", ["encoder", "decoder"])
@@ -87,10 +89,13 @@ def test_a_list_of_kernels_has_one_a_layer() -> None:
 def test_mechanisms_mix_side_by_side() -> None:
     """Dynamic encoder behind deformable convolutions, decoder with two terms in a span."""
     found = plans(
-        encoder_self_attn_type="dynamic", self_attn_terms="0110", self_attn_span=5,
-        encoder_deformable_kernel_size=5, context_broadcast="scaled",
+        encoder_self_attn_type="dynamic",
+        self_attn_terms="0110",
+        self_attn_span=5,
+        encoder_deformable_kernel_size=5,
+        context_broadcast="scaled",
         deformable_offset_lr_scale=0.5,
-    )  # fmt: skip
+    )
     names = ("deformable", "self_attn_type", "self_attn_terms", "span", "kernel_size")
     assert set(column(found["encoder"], *names)) == {(5, "dynamic", "none", None, 31)}
     assert set(column(found["decoder"], *names)) == {(0, "relative", "0110", 5, None)}

@@ -6,17 +6,20 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from gradients import randomize
-from tiny_models import Layer
+from support.gradients import randomize
+from support.tiny_models import Layer
 from torch import Tensor, nn
 
 
 def layer(*, causal: bool, pre_norm: bool) -> Layer:
     built = Layer(
-        causal=causal, self_attn_terms="0110", deformable_kernel_size=3,
-        context_broadcast="scaled", encoder_normalize_before=pre_norm,
+        causal=causal,
+        self_attn_terms="0110",
+        deformable_kernel_size=3,
+        context_broadcast="scaled",
+        encoder_normalize_before=pre_norm,
         decoder_normalize_before=pre_norm,
-    )  # fmt: skip
+    )
     randomize(built)
     return built.double()
 

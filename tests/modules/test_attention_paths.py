@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from gradients import assert_same, randomize
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.gradients import assert_same, randomize
 
 from attn_nmt.modules import RelativeMultiheadAttention
 from attn_nmt.terms import ALL_TERMS

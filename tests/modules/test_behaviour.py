@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from gradients import randomize
-from tiny_models import Layer
+from support.gradients import randomize
+from support.tiny_models import Layer
 from torch import Tensor, nn
 
 from attn_nmt.modules import (
@@ -63,10 +63,15 @@ MECHANISMS["layer, deformable 0010"] = partial(
     Layer, self_attn_terms="0010", deformable_kernel_size=3
 )
 MECHANISMS["layer, deformable dynamic, broadcast"] = partial(
-    Layer, self_attn_type="dynamic", conv_heads=2, conv_kernel_sizes="3",
-    deformable_kernel_size=3, context_broadcast="scaled",
-    encoder_normalize_before=True, decoder_normalize_before=True,
-)  # fmt: skip
+    Layer,
+    self_attn_type="dynamic",
+    conv_heads=2,
+    conv_kernel_sizes="3",
+    deformable_kernel_size=3,
+    context_broadcast="scaled",
+    encoder_normalize_before=True,
+    decoder_normalize_before=True,
+)
 mechanism = pytest.mark.parametrize("name", MECHANISMS)
 
 
@@ -140,9 +145,16 @@ def test_steps_remember_padding(name: str) -> None:
 
 
 # Between two steps rows may move once, twice, or come back to where they were.
-@pytest.mark.parametrize("orders", [
-    [[2, 2, 0]], [[1]], [[0, 0, 0, 2, 1]], [[2, 2, 0], [2, 0]], [[1, 2, 0], [2, 0, 1]],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "orders",
+    [
+        [[2, 2, 0]],
+        [[1]],
+        [[0, 0, 0, 2, 1]],
+        [[2, 2, 0], [2, 0]],
+        [[1, 2, 0], [2, 0, 1]],
+    ],
+)
 @pytest.mark.parametrize("learning", [False, True])
 @mechanism
 def test_beams_are_reordered_duplicated_and_dropped(
@@ -173,10 +185,14 @@ def test_padding_that_comes_after_beams_were_reordered(name: str, order: list[in
         module.reorder_incremental_state(state, torch.tensor(order))
         x = x[:, order]
         found = [
-            run(module, x[step : step + 1], padding_mask=mask[:, step : step + 1],
-                incremental_state=state)
+            run(
+                module,
+                x[step : step + 1],
+                padding_mask=mask[:, step : step + 1],
+                incremental_state=state,
+            )
             for step in range(3, LENGTH)
-        ]  # fmt: skip
+        ]
     expected = run(module, x, padding_mask=mask)[3:]
     torch.testing.assert_close(torch.cat(found), expected, rtol=1e-10, atol=1e-10)
 
@@ -196,8 +212,11 @@ def test_a_module_made_in_inference_mode_decodes(name: str) -> None:
 @mechanism
 def test_two_modules_do_not_share_a_cache(name: str) -> None:
     first, second, x, state = (
-        build(name, causal=True), build(name, causal=True), sequence(), {},
-    )  # fmt: skip
+        build(name, causal=True),
+        build(name, causal=True),
+        sequence(),
+        {},
+    )
     for part in x.split(1):
         run(first, part, incremental_state=state)
     found = torch.cat([run(second, part, incremental_state=state) for part in x.split(1)])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import convolution_reference
 import pytest
 import torch
-from batches import BATCH, SIDES, padding_of, sequence
-from gradients import assert_same, randomize
+from support import convolution_reference
+from support.batches import BATCH, SIDES, padding_of, sequence
+from support.gradients import assert_same, randomize
 
 from attn_nmt.modules import ContextBroadcast
 

@@ -6,11 +6,11 @@ import copy
 import re
 from typing import Any
 
-import convolution_reference
 import pytest
 import torch
-from batches import BATCH, SIDES, padding_of, sequence
-from gradients import assert_same, randomize
+from support import convolution_reference
+from support.batches import BATCH, SIDES, padding_of, sequence
+from support.gradients import assert_same, randomize
 from torch import Tensor, nn
 
 from attn_nmt.modules import DeformableConv1d
@@ -34,9 +34,12 @@ def test_equals_the_double_loop(length: int, kernel_size: int, causal: bool, sid
         module = build(kernel_size, causal=causal, offset_lr_scale=scale, seed=length)
         x, padding = sequence(length, WIDTH), padding_of(length, side)
         expected = convolution_reference.deformable(
-            dict(module.named_parameters()), x,
-            offset_lr_scale=scale, causal=causal, padding=padding,
-        )  # fmt: skip
+            dict(module.named_parameters()),
+            x,
+            offset_lr_scale=scale,
+            causal=causal,
+            padding=padding,
+        )
         assert_same(module, {"x": x}, expected, module(x, padding))
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from gradients import randomize
+from support.gradients import randomize
 
 from attn_nmt.modules import RelativeMultiheadAttention
 
@@ -66,9 +66,12 @@ def test_beams_are_reordered(terms: str, weighing: bool) -> None:
     module.reorder_incremental_state(state, torch.tensor(order))
     # The keys given from now on must not matter: they are cached.
     found, _ = module(
-        target[2:, order], torch.zeros(SOURCE, 4, WIDTH).double(), None,
-        incremental_state=state, static_kv=True,
-    )  # fmt: skip
+        target[2:, order],
+        torch.zeros(SOURCE, 4, WIDTH).double(),
+        None,
+        incremental_state=state,
+        static_kv=True,
+    )
     expected, _ = module(target[:, order], source[:, order], None, padding[order])
     torch.testing.assert_close(found, expected[2:], rtol=1e-10, atol=1e-10)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import convolution_reference
 import pytest
 import torch
-from batches import SIDES, padding_of, sequence
 from fairseq.modules.dynamic_convolution import DynamicConv1dTBC
 from fairseq.modules.lightweight_convolution import LightweightConv1dTBC
-from gradients import assert_same, randomize
+from support import convolution_reference
+from support.batches import SIDES, padding_of, sequence
+from support.gradients import assert_same, randomize
 
 from attn_nmt.modules import DynamicConv1d, LightweightConv1d
 from attn_nmt.modules.headwise_conv1d import HeadwiseConv1d
@@ -20,9 +20,19 @@ WIDTH, HEADS = 6, 3
 MODULES = {"dynamic": DynamicConv1d, "lightweight": LightweightConv1d}
 # Sentences shorter and longer than the kernel, and than a block of queries.
 SIZES = [
-    (1, 1), (1, 3), (2, 7), (5, 1), (5, 2), (5, 3), (5, 4), (5, 31), (9, 5), (33, 3), (40, 39),
+    (1, 1),
+    (1, 3),
+    (2, 7),
+    (5, 1),
+    (5, 2),
+    (5, 3),
+    (5, 4),
+    (5, 31),
+    (9, 5),
+    (33, 3),
+    (40, 39),
     (70, 5),
-]  # fmt: skip
+]
 kind = pytest.mark.parametrize("kind", MODULES)
 
 
@@ -56,9 +66,12 @@ def test_equals_the_module_of_fairseq(kind: str, length: int, taps: int, causal:
     module, x = build(kind, taps, causal=causal, glu=False), sequence(length, WIDTH)
     stock_class = DynamicConv1dTBC if kind == "dynamic" else LightweightConv1dTBC
     stock = stock_class(
-        WIDTH, taps, padding_l=taps - 1 if causal else taps // 2, num_heads=HEADS,
+        WIDTH,
+        taps,
+        padding_l=taps - 1 if causal else taps // 2,
+        num_heads=HEADS,
         weight_softmax=True,
-    ).double()  # fmt: skip
+    ).double()
     with torch.no_grad():
         if isinstance(module, DynamicConv1d):
             stock.weight_linear.weight.copy_(module.kernel_proj.weight)

@@ -11,7 +11,7 @@ from fairseq.modules.transformer_layer import (
     TransformerDecoderLayerBase,
     TransformerEncoderLayerBase,
 )
-from gradients import randomize
+from support.gradients import randomize
 
 from attn_nmt.modules import RelativeMultiheadAttention
 
@@ -21,11 +21,19 @@ TERMS = ("1111", "0110", "0010", "0000")
 
 def config() -> TransformerConfig:
     return TransformerConfig.from_namespace(
-        type("Flags", (), {
-            "encoder_embed_dim": WIDTH, "decoder_embed_dim": WIDTH, "encoder_ffn_embed_dim": 8,
-            "decoder_ffn_embed_dim": 8, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
-        })()
-    )  # fmt: skip
+        type(
+            "Flags",
+            (),
+            {
+                "encoder_embed_dim": WIDTH,
+                "decoder_embed_dim": WIDTH,
+                "encoder_ffn_embed_dim": 8,
+                "decoder_ffn_embed_dim": 8,
+                "encoder_attention_heads": 2,
+                "decoder_attention_heads": 2,
+            },
+        )()
+    )
 
 
 @pytest.mark.parametrize("terms", TERMS)

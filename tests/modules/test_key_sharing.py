@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from gradients import randomize
+from support.gradients import randomize
 
 from attn_nmt.modules import RelativeMultiheadAttention
 from attn_nmt.modules.key_sharing import follow
@@ -65,8 +65,12 @@ def test_equals_copies_of_the_keys(
 # What each row of queries comes from: within their sentences; a sentence gone; sentences changing
 # places; one sentence with more rows than another; one row each.
 ORDERS = [
-    [1, 0, 2, 2, 4, 5], [0, 1, 5, 4], [4, 4, 1, 0, 2, 3], [0, 1, 1, 4, 5], [5, 2, 0],
-]  # fmt: skip
+    [1, 0, 2, 2, 4, 5],
+    [0, 1, 5, 4],
+    [4, 4, 1, 0, 2, 3],
+    [0, 1, 1, 4, 5],
+    [5, 2, 0],
+]
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 import pytest
-import reference
 import torch
 import torch.nn.functional as F
-from gradients import assert_same, randomize
+from support import reference
+from support.gradients import assert_same, randomize
 from torch import Tensor
 
 from attn_nmt.modules import RelativeMultiheadAttention
@@ -60,9 +60,16 @@ def test_equals_the_loops_in_value_and_every_gradient(
             )
         padding = padding_of(kind, key_length)
         expected, weights = reference.attention(
-            dict(module.named_parameters()), query, key, value,
-            heads=HEADS, terms=terms, span=span, padding=padding, **MODES[mode],
-        )  # fmt: skip
+            dict(module.named_parameters()),
+            query,
+            key,
+            value,
+            heads=HEADS,
+            terms=terms,
+            span=span,
+            padding=padding,
+            **MODES[mode],
+        )
         plain, found_weights = module(query, key, value, padding, need_head_weights=True)
         fast, nothing = module(query, key, value, padding, need_weights=False)
         assert nothing is None
@@ -119,13 +126,25 @@ def test_1000_is_pytorch_attention(padding: str) -> None:
     mask = padding_of(padding, 6)
     no_bias = torch.zeros(2 * WIDTH).double()
     expected, weights = F.multi_head_attention_forward(
-        query, key, key, WIDTH, HEADS, None,
-        torch.cat((no_bias, module.v_proj.bias)), None, None, False, 0.0,
-        module.out_proj.weight, module.out_proj.bias,
-        key_padding_mask=mask, use_separate_proj_weight=True,
-        q_proj_weight=module.q_proj.weight, k_proj_weight=module.k_proj.weight,
+        query,
+        key,
+        key,
+        WIDTH,
+        HEADS,
+        None,
+        torch.cat((no_bias, module.v_proj.bias)),
+        None,
+        None,
+        False,
+        0.0,
+        module.out_proj.weight,
+        module.out_proj.bias,
+        key_padding_mask=mask,
+        use_separate_proj_weight=True,
+        q_proj_weight=module.q_proj.weight,
+        k_proj_weight=module.k_proj.weight,
         v_proj_weight=module.v_proj.weight,
-    )  # fmt: skip
+    )
     found, found_weights = module(query, key, key, mask)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(found_weights, weights)
@@ -173,10 +192,12 @@ def test_1111_is_the_relative_attention_of_xlnet(causal: bool) -> None:
     table = module.r_proj(module.relative_encoding(torch.arange(-length, length)))
     mask = torch.ones(length, length).triu(1).double().mul(float(causal))
     mixed = theirs.rel_attn_core(
-        heads(module.q_proj(x)), heads(module.k_proj(x)), heads(module.v_proj(x)),
+        heads(module.q_proj(x)),
+        heads(module.k_proj(x)),
+        heads(module.v_proj(x)),
         heads(table).unsqueeze(1).expand(-1, BATCH, -1, -1),
         attn_mask=mask[:, :, None, None].expand(-1, -1, BATCH, HEADS),
-    )  # fmt: skip
+    )
     for need_weights in (False, True):
         found, _ = module(x, need_weights=need_weights)
         torch.testing.assert_close(found, module.out_proj(mixed.flatten(-2)))

@@ -14,8 +14,12 @@ from attn_nmt.study.grids.settings import Cell
 def planned_run(tmp_path: Path) -> Run:
     """A run of a tiny model."""
     (found,) = plan(
-        [Cell("one", {"self_attn_terms": "0010"})], size="tiny", seeds=[1],
-        data_bin=tmp_path / "corpus" / "data-bin", out=tmp_path / "out", model_flags={},
+        [Cell("one", {"self_attn_terms": "0010"})],
+        size="tiny",
+        seeds=[1],
+        data_bin=tmp_path / "corpus" / "data-bin",
+        out=tmp_path / "out",
+        model_flags={},
         train_flags=["--max-update", "100"],
-    )  # fmt: skip
+    )
     return found

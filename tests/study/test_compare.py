@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from translations import damaged, make_corpus, sentences, write
+from support.translations import damaged, make_corpus, sentences, write
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.__main__ import main
@@ -32,8 +32,13 @@ def files(tmp_path: Path) -> Callable[[str], Path]:
     """The reference, and translations of different quality."""
     right = sentences()
     good = damaged(right, 1, 0.1)
-    texts = {"reference": right, "good": good, "same": good, "alike": damaged(right, 2, 0.1),
-             "bad": damaged(right, 3, 0.3)}  # fmt: skip
+    texts = {
+        "reference": right,
+        "good": good,
+        "same": good,
+        "alike": damaged(right, 2, 0.1),
+        "bad": damaged(right, 3, 0.3),
+    }
     for name, lines in texts.items():
         write(tmp_path / name, lines)
     return lambda name: tmp_path / name
@@ -43,9 +48,16 @@ def files(tmp_path: Path) -> Callable[[str], Path]:
 def test_only_a_worse_system_differs(compare: Any, files: Any, test: str, samples: str) -> None:
     names = ("good", "same", "alike", "bad")
     printed = compare(
-        *map(files, names), "--reference", files("reference"), "--test", test,
-        "--samples", 200, "--format", "json",
-    )  # fmt: skip
+        *map(files, names),
+        "--reference",
+        files("reference"),
+        "--test",
+        test,
+        "--samples",
+        200,
+        "--format",
+        "json",
+    )
     rows = [json.loads(line) for line in printed.splitlines()]
     assert [Path(row["system"]).name for row in rows] == list(names)
     assert [row["significant"] for row in rows] == [None, False, False, True]
@@ -70,8 +82,11 @@ def make_run(folder: Path, corpus: Path, lines: list[str]) -> Path:
     """A finished run, as far as the command looks at it."""
     write(folder / "evaluation-test-average5" / "hypotheses.de", lines)
     write(folder / "evaluation-valid" / "hypotheses.de", ["one"])
-    result = {"scores": {"bleu": 1}, "evaluation": "evaluation-test-average5",
-              "data_bin": str(corpus / "data-bin")}  # fmt: skip
+    result = {
+        "scores": {"bleu": 1},
+        "evaluation": "evaluation-test-average5",
+        "data_bin": str(corpus / "data-bin"),
+    }
     (folder / "result.json").write_text(json.dumps(result))
     return folder
 
@@ -123,7 +138,7 @@ def test_different_lengths_are_refused(compare: Any, files: Any, tmp_path: Path)
         (["good", "empty"], "empty must hold one evaluation, or one be named, but holds none.$"),
         (["good", "bad", "--lr", "1"], "^--lr must be a flag of this command, but is unknown"),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused(
     compare: Any, files: Any, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
 ) -> None:

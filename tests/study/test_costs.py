@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from fairseq.models import ARCH_MODEL_INV_REGISTRY
-from tiny_models import build
+from support.tiny_models import build
 
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.study.costs import formulas, paper
@@ -20,14 +20,18 @@ TINY = [name for name in ARCH_MODEL_INV_REGISTRY["attn_transformer"] if name.end
 KNOWN_DEVIATION = "none"
 MIXTURES: dict[str, dict[str, Any]] = {
     "layer-wise": {"self_attn_terms": "1111,none", "cross_attn_terms": "1000,0110"},
-    "sided": {"encoder_self_attn_type": "dynamic", "decoder_self_attn_terms": "0010",
-              "conv_kernel_sizes": "3,7", "decoder_deformable_kernel_size": 4},
+    "sided": {
+        "encoder_self_attn_type": "dynamic",
+        "decoder_self_attn_terms": "0010",
+        "conv_kernel_sizes": "3,7",
+        "decoder_deformable_kernel_size": 4,
+    },
     "lightweight": {"self_attn_type": "lightweight", "conv_glu": "off", "conv_heads": 8},
     "scaled": {"context_broadcast": "scaled", "self_attn_span": 5, "decoder_layers": 3},
     "pre-norm": {"encoder_normalize_before": True, "decoder_normalize_before": True},
     "one-sided pre-norm": {"decoder_normalize_before": True, "context_broadcast": "plain"},
     "embedding norm": {"layernorm_embedding": True, "encoder_ffn_embed_dim": 40},
-}  # fmt: skip
+}
 
 
 def gmacs(length: float, **flags: Any) -> float:
@@ -96,8 +100,12 @@ def test_parameters_of_mixtures(mixture: str) -> None:
 def test_a_mixture_is_summed_layer_by_layer() -> None:
     config = read_config("attn_transformer_tiny", MIXTURES["sided"])
     found = [(part.side, part.layer, part.name, part.setting) for part in mechanisms(config, 9)]
-    decoder = [("deformable", "4 taps"), ("self_attn", "0010"), ("encoder_attn", "1111"),
-               ("feed_forward", "512 channels")]  # fmt: skip
+    decoder = [
+        ("deformable", "4 taps"),
+        ("self_attn", "0010"),
+        ("encoder_attn", "1111"),
+        ("feed_forward", "512 channels"),
+    ]
     assert found == [
         ("encoder", 1, "self_attn", "dynamic 3 taps"),
         ("encoder", 1, "feed_forward", "512 channels"),
@@ -130,9 +138,7 @@ def test_key_content_alone_is_mixed_once_a_sentence() -> None:
 
 
 def test_distances_are_projected_once_a_batch() -> None:
-    alone, shared = (
-        actual(self_attn_terms="0001", sentences=n)["self_attn"] for n in (1, 8)
-    )  # fmt: skip
+    alone, shared = (actual(self_attn_terms="0001", sentences=n)["self_attn"] for n in (1, 8))
     assert alone - shared == pytest.approx(7 / 8 * 99 * (128**2 + 128))
 
 

@@ -10,13 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commandline import run_command
+from support.commandline import run_command
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.__main__ import main
 
-CONTRACT = {"self_attn", "cross_attn", "deformable", "type", "span", "kernel_size", "gmacs",
-            "paper_gmacs"}  # fmt: skip
+CONTRACT = {
+    "self_attn",
+    "cross_attn",
+    "deformable",
+    "type",
+    "span",
+    "kernel_size",
+    "gmacs",
+    "paper_gmacs",
+}
 
 
 @pytest.fixture
@@ -42,9 +50,15 @@ def test_json_is_one_object_a_row_of_both_tables(costs: Any) -> None:
     assert all(row["paper_gmacs"] is not None for row in found)
     (recommended,) = (row for row in found if row["name"] == "0010-deformable")
     assert {key: recommended[key] for key in CONTRACT} == {
-        "type": "relative", "self_attn": "0010", "cross_attn": "1111", "deformable": True,
-        "span": None, "kernel_size": None, "gmacs": pytest.approx(2.711924736), "paper_gmacs": 2.7,
-    }  # fmt: skip
+        "type": "relative",
+        "self_attn": "0010",
+        "cross_attn": "1111",
+        "deformable": True,
+        "span": None,
+        "kernel_size": None,
+        "gmacs": pytest.approx(2.711924736),
+        "paper_gmacs": 2.7,
+    }
     assert recommended["difference"] == pytest.approx(0.011924736)
     assert (round(recommended["percent"], 1), recommended["paper_percent"]) == (-0.4, -1.1)
     (without,) = (row for row in found if row["name"] == "none")
@@ -70,9 +84,8 @@ def test_csv_holds_what_json_holds(costs: Any) -> None:
     as_csv = list(csv.DictReader(io.StringIO(costs(*grid, "--format", "csv"))))
     assert [row["cross_attn"] for row in as_csv] == [f"{number:04b}" for number in range(16)]
     assert as_csv == [
-        {key: "" if value is None else str(value) for key, value in row.items()}
-        for row in as_json
-    ]  # fmt: skip
+        {key: "" if value is None else str(value) for key, value in row.items()} for row in as_json
+    ]
 
 
 def test_a_table_says_its_convention_and_shows_the_paper(costs: Any) -> None:
@@ -88,8 +101,14 @@ def test_a_table_says_its_convention_and_shows_the_paper(costs: Any) -> None:
 
 
 def test_a_mixture_is_described_by_side_and_layer(costs: Any) -> None:
-    flags = ("--decoder-self-attn-type", "dynamic", "--encoder-self-attn-terms", "1111,none",
-             "--conv-kernel-sizes", "3,5")  # fmt: skip
+    flags = (
+        "--decoder-self-attn-type",
+        "dynamic",
+        "--encoder-self-attn-terms",
+        "1111,none",
+        "--conv-kernel-sizes",
+        "3,5",
+    )
     (row,) = rows(costs("--arch", "attn_transformer_tiny", *flags, "--format", "json"))
     assert row["type"] == "relative,none / dynamic"
     assert row["self_attn"] == "1111,none / none"
@@ -130,15 +149,21 @@ def test_a_grid_of_ones_own(costs: Any, tmp_path: Path) -> None:
         (("--format", "xml"), "^--format must be one of table, csv, json, but is 'xml'; .*$"),
         (("--size", "big"), "^--size must be one of tiny, .*, but is 'big'; the nearest is .*$"),
         (("--grid", "table1"), "^--grid must be one of table2, .*, but is 'table1'; .*$"),
-        (("--arch", "attn1111_tiny", "--grid", "table2"),
-         "^--grid must be left out beside --arch, but is 'table2'.$"),
-        (("--arch", "attn1111_tiny", "--size", "tiny"),
-         "^--size must be left out beside --arch, but is 'tiny'.$"),
-        (("--self-attn-terms", "1111"),
-         "^--self-attn-terms must be left out where the grid sets it, but is '1111'.$"),
+        (
+            ("--arch", "attn1111_tiny", "--grid", "table2"),
+            "^--grid must be left out beside --arch, but is 'table2'.$",
+        ),
+        (
+            ("--arch", "attn1111_tiny", "--size", "tiny"),
+            "^--size must be left out beside --arch, but is 'tiny'.$",
+        ),
+        (
+            ("--self-attn-terms", "1111"),
+            "^--self-attn-terms must be left out where the grid sets it, but is '1111'.$",
+        ),
         (("--arch", "attn1111_tiny", "--self-attn-span", "4"), "^--self-attn-span must be odd.*$"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_refused_in_one_sentence(
     costs: Any, flags: tuple[str, ...], message: str
 ) -> None:

@@ -8,8 +8,8 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-import fake_slurm
 import pytest
+from support import fake_slurm
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.__main__ import main
@@ -32,14 +32,19 @@ def read(line: str) -> Any:
         ("", SlurmOptions(minutes=60, requeues=10, gpus=1)),
         ("--cpu --lr 0.1", SlurmOptions(minutes=60, requeues=10, gpus=0)),
         ("--cpu --slurm-gpus-per-node 2", SlurmOptions(minutes=60, requeues=10, gpus=2)),
-        ("--slurm-requeues 0 --slurm-partition long --slurm-array-parallelism 3 "
-         "--slurm-cpus-per-task 8 --slurm-memory 500GB",
-         SlurmOptions(60, 0, parallelism=3, gpus=1, cpus=8, memory="500GB", partition="long")),
-        ("--slurm-additional account=me exclusive --slurm-additional constraint=a|b=c",
-         SlurmOptions(60, 10, additional={"account": "me", "exclusive": True,
-                                          "constraint": "a|b=c"})),
+        (
+            "--slurm-requeues 0 --slurm-partition long --slurm-array-parallelism 3 "
+            "--slurm-cpus-per-task 8 --slurm-memory 500GB",
+            SlurmOptions(60, 0, parallelism=3, gpus=1, cpus=8, memory="500GB", partition="long"),
+        ),
+        (
+            "--slurm-additional account=me exclusive --slurm-additional constraint=a|b=c",
+            SlurmOptions(
+                60, 10, additional={"account": "me", "exclusive": True, "constraint": "a|b=c"}
+            ),
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_slurm_is_asked_for(line: str, found: SlurmOptions) -> None:
     assert slurm_options(read(f"--executor slurm --slurm-time 60 {line}")) == found
 
@@ -47,35 +52,56 @@ def test_what_slurm_is_asked_for(line: str, found: SlurmOptions) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("--executor slumr", "--executor must be one of local, slurm, submitit-local, but is "
-         "'slumr'; the nearest is 'slurm'."),
-        ("--slurm-time 60",
-         "--slurm-time must be given with --executor slurm, but that is local."),
-        ("--executor submitit-local --slurm-requeues 0",
-         "--slurm-requeues must be given with --executor slurm, but that is submitit-local."),
+        (
+            "--executor slumr",
+            "--executor must be one of local, slurm, submitit-local, but is "
+            "'slumr'; the nearest is 'slurm'.",
+        ),
+        ("--slurm-time 60", "--slurm-time must be given with --executor slurm, but that is local."),
+        (
+            "--executor submitit-local --slurm-requeues 0",
+            "--slurm-requeues must be given with --executor slurm, but that is submitit-local.",
+        ),
         ("--executor slurm", "--slurm-time must be given with --executor slurm, but is not."),
-        ("--executor slurm --slurm-time 1:00:00",
-         "--slurm-time, in minutes, must be a whole number of at least 1, but is '1:00:00'."),
-        ("--executor slurm --slurm-time 60 --slurm-partiton=long",
-         "a flag of SLURM must be one of --slurm-time, --slurm-requeues, --slurm-partition, "
-         "--slurm-array-parallelism, --slurm-gpus-per-node, --slurm-cpus-per-task, "
-         "--slurm-memory, --slurm-additional, but is '--slurm-partiton'; the nearest is "
-         "'--slurm-partition'."),
-        ("--slurm-gpus-per-node -1",
-         "--slurm-gpus-per-node must be a whole number of at least 0, but is '-1'."),
-        ("--slurm-requeues x",
-         "--slurm-requeues must be a whole number of at least 0, but is 'x'."),
-        ("--slurm-memory 32", "--slurm-memory must be a number with a unit, K, M, G or T, but is "
-         "'32'."),
-        ("--slurm-additional time=5",
-         "--slurm-additional must leave time to --slurm-time, but has 'time=5'."),
-        ("--slurm-additional nodes=2", "--slurm-additional must not change nodes, but has "
-         "'nodes=2'."),
+        (
+            "--executor slurm --slurm-time 1:00:00",
+            "--slurm-time, in minutes, must be a whole number of at least 1, but is '1:00:00'.",
+        ),
+        (
+            "--executor slurm --slurm-time 60 --slurm-partiton=long",
+            "a flag of SLURM must be one of --slurm-time, --slurm-requeues, --slurm-partition, "
+            "--slurm-array-parallelism, --slurm-gpus-per-node, --slurm-cpus-per-task, "
+            "--slurm-memory, --slurm-additional, but is '--slurm-partiton'; the nearest is "
+            "'--slurm-partition'.",
+        ),
+        (
+            "--slurm-gpus-per-node -1",
+            "--slurm-gpus-per-node must be a whole number of at least 0, but is '-1'.",
+        ),
+        (
+            "--slurm-requeues x",
+            "--slurm-requeues must be a whole number of at least 0, but is 'x'.",
+        ),
+        (
+            "--slurm-memory 32",
+            "--slurm-memory must be a number with a unit, K, M, G or T, but is '32'.",
+        ),
+        (
+            "--slurm-additional time=5",
+            "--slurm-additional must leave time to --slurm-time, but has 'time=5'.",
+        ),
+        (
+            "--slurm-additional nodes=2",
+            "--slurm-additional must not change nodes, but has 'nodes=2'.",
+        ),
         ("--slurm-additional --account=me", "expected at least one argument"),
-        ("--slurm-additional Account",
-         "--slurm-additional must be options of sbatch as NAME or NAME=VALUE, but has 'Account'."),
+        (
+            "--slurm-additional Account",
+            "--slurm-additional must be options of sbatch as NAME or NAME=VALUE, "
+            "but has 'Account'.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused(
     line: str, sentence: str, capsys: pytest.CaptureFixture[str], slurm: Path
 ) -> None:
@@ -111,8 +137,11 @@ def test_without_submitit_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "submitit", None)
     options = read(f"--executor {name}" + " --slurm-time 60" * (name == "slurm"))
-    with pytest.raises(UsageError, match=f"^--executor {name} must find submitit, which comes with "
-                       "the extra `study` .*, but it is not installed.$"):  # fmt: skip
+    with pytest.raises(
+        UsageError,
+        match=f"^--executor {name} must find submitit, which comes with "
+        "the extra `study` .*, but it is not installed.$",
+    ):
         executor(options)
     executor(read(""))  # which needs none
 
@@ -126,8 +155,19 @@ def test_the_chosen_executor_runs_the_grid(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_refusal_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    line = ["study", "run", "table2", "--size", "tiny", "--data-bin", str(tmp_path),
-            "--out", str(tmp_path / "runs"), "--slurm-time", "5"]  # fmt: skip
+    line = [
+        "study",
+        "run",
+        "table2",
+        "--size",
+        "tiny",
+        "--data-bin",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "runs"),
+        "--slurm-time",
+        "5",
+    ]
     monkeypatch.setattr(sys, "argv", line)
     with pytest.raises(UsageError, match="--executor slurm"):
         main()

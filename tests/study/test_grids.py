@@ -41,11 +41,20 @@ def test_the_cells_are_those_of_the_paper() -> None:
 
 
 def test_flags_of_the_command_line() -> None:
-    flags = {"self_attn_terms": "0110", "log_offsets": True, "layernorm_embedding": False,
-             "encoder_self_attn_type": None, "encoder_layers": 3}  # fmt: skip
+    flags = {
+        "self_attn_terms": "0110",
+        "log_offsets": True,
+        "layernorm_embedding": False,
+        "encoder_self_attn_type": None,
+        "encoder_layers": 3,
+    }
     assert as_command_line(flags) == [
-        "--self-attn-terms", "0110", "--log-offsets", "--encoder-layers", "3",
-    ]  # fmt: skip
+        "--self-attn-terms",
+        "0110",
+        "--log-offsets",
+        "--encoder-layers",
+        "3",
+    ]
 
 
 def test_lists_of_a_file_multiply(tmp_path: Path) -> None:
@@ -56,12 +65,16 @@ def test_lists_of_a_file_multiply(tmp_path: Path) -> None:
     )
     cells = grid(str(path))
     assert [cell.name for cell in cells] == [
-        "self_attn_terms=1111+encoder_layers=2", "self_attn_terms=1111+encoder_layers=4",
-        "self_attn_terms=0110+encoder_layers=2", "self_attn_terms=0110+encoder_layers=4",
-    ]  # fmt: skip
+        "self_attn_terms=1111+encoder_layers=2",
+        "self_attn_terms=1111+encoder_layers=4",
+        "self_attn_terms=0110+encoder_layers=2",
+        "self_attn_terms=0110+encoder_layers=4",
+    ]
     assert cells[2].flags == {
-        "deformable_kernel_size": 3, "self_attn_terms": "0110", "encoder_layers": 2,
-    }  # fmt: skip
+        "deformable_kernel_size": 3,
+        "self_attn_terms": "0110",
+        "encoder_layers": 2,
+    }
 
 
 def test_a_file_with_nothing_to_vary_is_one_cell(tmp_path: Path) -> None:
@@ -75,8 +88,10 @@ def test_a_file_with_nothing_to_vary_is_one_cell(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "ending"),
     [
-        ("vary: {self_atn_terms: ['1111']}",
-         "must be a known name, but is 'self_atn_terms'; the nearest is 'self_attn_terms'."),
+        (
+            "vary: {self_atn_terms: ['1111']}",
+            "must be a known name, but is 'self_atn_terms'; the nearest is 'self_attn_terms'.",
+        ),
         ("bass: {}", "must be one of base, vary, but is 'bass'; the nearest is 'base'."),
         # 0110 is the octal number 72 in YAML, on is true.
         ("vary: {self_attn_terms: [0110]}", "must be text in quotes, but is 72."),
@@ -91,18 +106,22 @@ def test_a_file_with_nothing_to_vary_is_one_cell(tmp_path: Path) -> None:
         ("vary: {encoder_layers: [3, 3]}", "must have no value twice, but has 3."),
         ("vary: {dropout: [0, 0]}", "must have no value twice, but has 0."),
         ("base: []", "must be flags with values, but is []."),
-        ("{base: {encoder_layers: 3}, vary: {encoder_layers: [3]}}",
-         "must have a flag in one section, but has encoder_layers in both."),
+        (
+            "{base: {encoder_layers: 3}, vary: {encoder_layers: [3]}}",
+            "must have a flag in one section, but has encoder_layers in both.",
+        ),
         ("base: [3]", "must be flags with values, but is [3]."),
         ("[base]", "must have the sections base and vary, but has none."),
         ("", "must have the sections base and vary, but has none."),
         ("just text", "must be one of base, vary, but is 'just text'; the nearest is 'base'."),
         ("base: {encoder_layers: 3, encoder_layers: 4}", "."),
         ("base: {", "."),
-        ("base: {encoder_layers: \"${oc.env:HOME}\"}",
-         "must be a whole number, but is '${oc.env:HOME}'."),
+        (
+            'base: {encoder_layers: "${oc.env:HOME}"}',
+            "must be a whole number, but is '${oc.env:HOME}'.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_file_must_not_say(tmp_path: Path, content: str, ending: str) -> None:
     path = tmp_path / "own.yaml"
     path.write_text(content)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from gradients import randomize
-from reference import attention, is_allowed
+from support.gradients import randomize
+from support.reference import attention, is_allowed
 from torch import Tensor
 
 from attn_nmt.modules import RelativeMultiheadAttention
@@ -44,11 +44,17 @@ class Case:
         self.view = AttentionView.of(
             self.module.eval(), self.query, self.key if kind == "cross" else None
         )
-        self.allowed = torch.tensor([
-            [is_allowed(i, j, causal=self.limits.get("causal", False), span=self.limits.get("span"))
-             for j in range(len(self.key))]
-            for i in range(LENGTH)
-        ])  # fmt: skip
+        self.allowed = torch.tensor(
+            [
+                [
+                    is_allowed(
+                        i, j, causal=self.limits.get("causal", False), span=self.limits.get("span")
+                    )
+                    for j in range(len(self.key))
+                ]
+                for i in range(LENGTH)
+            ]
+        )
 
     def weights(self, terms: str) -> Tensor:
         """(H, Lq, Lk), pair by pair."""
@@ -129,5 +135,6 @@ def test_what_is_drawn() -> None:
         exact(drawn[f"weights of {name} alone"].values, view.alone(name))
     assert len(drawn) == 5 and all(picture.rows == rows for picture in pictures)
     assert [picture.name for picture in Case("0010", "self").view.pictures([], [])] == [
-        "weights", "energy of key_only",
-    ]  # fmt: skip
+        "weights",
+        "energy of key_only",
+    ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from convolution_reference import readable
-from gradients import randomize
+from support.convolution_reference import readable
+from support.gradients import randomize
 
 from attn_nmt.modules import DeformableConv1d, DynamicConv1d, LightweightConv1d
 from attn_nmt.modules.headwise_conv1d import HeadwiseConv1d

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from inspected import Page, pair, small_model
+from support.inspected import Page, pair, small_model
 
 from attn_nmt.study.inspecting.capture import capture
 from attn_nmt.study.inspecting.files import write_files
@@ -26,10 +26,14 @@ HOSTILE = (
     """</script><script>document.title="hacked"</script>"><img src=x onerror=alert(1)>&\u2028$x$"""
 )
 FLAGS = {
-    "encoder_self_attn_terms": "1111,0000", "decoder_self_attn_type": "dynamic",
-    "deformable_kernel_size": 3, "context_broadcast": "plain", "conv_heads": 16,
-    "conv_kernel_sizes": "5", "decoder_layers": 1,
-}  # fmt: skip
+    "encoder_self_attn_terms": "1111,0000",
+    "decoder_self_attn_type": "dynamic",
+    "deformable_kernel_size": 3,
+    "context_broadcast": "plain",
+    "conv_heads": 16,
+    "conv_kernel_sizes": "5",
+    "decoder_layers": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -224,8 +228,9 @@ def test_an_earlier_sentence_is_replaced(panels: list[Panel], tmp_path: Path) ->
     own.write_bytes(b"")
     write(tmp_path, panels[-2:])
     assert {path.name for path in (tmp_path / "pictures").iterdir()} == {
-        "own.png", "alignment.png",
-    }  # fmt: skip
+        "own.png",
+        "alignment.png",
+    }
     assert not (tmp_path / "arrays.npz").exists()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from inspected import pair, small_model
+from support.inspected import pair, small_model
 from torch import Tensor
 
 from attn_nmt.modules import ContextBroadcast, RelativeMultiheadAttention
@@ -21,14 +21,19 @@ MODELS: dict[str, dict[str, Any]] = {
     "span": {"self_attn_terms": "0110", "self_attn_span": 3, "cross_attn_terms": "0000"},
     "dynamic": {"self_attn_type": "dynamic", "context_broadcast": "plain", **CONVOLUTION},
     "mixed": {
-        "encoder_self_attn_type": "lightweight", "decoder_self_attn_type": "none",
-        "context_broadcast": "scaled", "encoder_deformable_kernel_size": 3, **CONVOLUTION,
+        "encoder_self_attn_type": "lightweight",
+        "decoder_self_attn_type": "none",
+        "context_broadcast": "scaled",
+        "encoder_deformable_kernel_size": 3,
+        **CONVOLUTION,
     },
     "pre-norm": {
-        "self_attn_terms": "1001,none", "deformable_kernel_size": 3,
-        "encoder_normalize_before": True, "decoder_normalize_before": True,
+        "self_attn_terms": "1001,none",
+        "deformable_kernel_size": 3,
+        "encoder_normalize_before": True,
+        "decoder_normalize_before": True,
     },
-}  # fmt: skip
+}
 
 
 @pytest.fixture(params=list(MODELS))

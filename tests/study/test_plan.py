@@ -23,10 +23,14 @@ from attn_nmt.training.devices import Gpus, Nodes
 
 def planned(name: str, **changes: Any) -> Any:
     given: dict[str, Any] = {
-        "size": "tiny", "seeds": [1, 2], "data_bin": Path("data bin"), "out": Path("runs") / name,
+        "size": "tiny",
+        "seeds": [1, 2],
+        "data_bin": Path("data bin"),
+        "out": Path("runs") / name,
         "model_flags": {"share_all_embeddings": True, "dropout": 0.3},
-        "train_flags": ["--lr", "0.5"], **changes,
-    }  # fmt: skip
+        "train_flags": ["--lr", "0.5"],
+        **changes,
+    }
     return plan(grid(name), **given)
 
 
@@ -56,8 +60,10 @@ def test_every_run_has_a_folder_of_its_own() -> None:
     runs = planned("table2")
     folders = [str(run.save_dir) for run in runs]
     assert folders[:3] == [
-        "runs/table2/none/seed1", "runs/table2/none/seed2", "runs/table2/1111-deformable/seed1",
-    ]  # fmt: skip
+        "runs/table2/none/seed1",
+        "runs/table2/none/seed2",
+        "runs/table2/1111-deformable/seed1",
+    ]
     assert len(set(folders)) == 36
     evaluation = ["python", "-m", "attn_nmt.evaluation", folders[2], "data bin"]
     assert runs[2].evaluate == [*evaluation, "--average", "5"]
@@ -71,12 +77,14 @@ def test_every_run_has_a_folder_of_its_own() -> None:
         ({"train_flags": ["--save-dir", "x"]}, "^--save-dir must be left out, .*, but is given.$"),
         ({"train_flags": ["--seed=3"]}, "^--seed=3 must be left out, .*, but is given.$"),
         ({"train_flags": ["--nodes", "2"]}, "^--nodes must be left out, .*, but is given.$"),
-        ({"model_flags": {"self_attn_terms": "1111"}},
-         "^--self-attn-terms must be left out where the grid sets it, but is '1111'.$"),
+        (
+            {"model_flags": {"self_attn_terms": "1111"}},
+            "^--self-attn-terms must be left out where the grid sets it, but is '1111'.$",
+        ),
         ({"model_flags": {"dropout": 2.0}}, "^--dropout must lie between 0 and 1, but is 2.0 .*$"),
         ({"size": "huge"}, "^--size must be one of tiny, .*, but is 'huge'; the nearest is .*$"),
     ],
-)  # fmt: skip
+)
 def test_what_a_plan_refuses(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         planned("table2", **changes)

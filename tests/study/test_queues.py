@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fake_slurm
 import pytest
 from submitit import SlurmJob
+from support import fake_slurm
 
 import attn_nmt
 from attn_nmt.command_line import UsageError
@@ -22,9 +22,15 @@ from attn_nmt.study.running.job import CellJob
 from attn_nmt.study.running.queues import LocalQueue, SlurmOptions, SlurmQueue, require_slurm
 
 ALL = SlurmOptions(
-    minutes=90, requeues=4, parallelism=2, gpus=3, cpus=7, memory="32G", partition="long",
+    minutes=90,
+    requeues=4,
+    parallelism=2,
+    gpus=3,
+    cpus=7,
+    memory="32G",
+    partition="long",
     additional={"account": "me", "exclusive": True},
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -55,12 +61,22 @@ def test_slurm_is_asked_for_what_was_given(planned_run: Run, slurm: Path, tmp_pa
     assert [job.job_id for job in jobs] == ["70_0", "70_1", "70_2"]
     found = asked(slurm)
     wanted = {
-        "time": "90", "array": "0-2%2", "gpus-per-node": "3", "cpus-per-task": "7", "mem": "32G",
-        "partition": "long", "account": "me", "exclusive": None, "nodes": "1",
-        "ntasks-per-node": "1", "job-name": "attn_nmt-own", "signal": "USR2@90",
-        "open-mode": "append", "output": f"{tmp_path}/own/.submitit/%A_%a_0_log.out",
+        "time": "90",
+        "array": "0-2%2",
+        "gpus-per-node": "3",
+        "cpus-per-task": "7",
+        "mem": "32G",
+        "partition": "long",
+        "account": "me",
+        "exclusive": None,
+        "nodes": "1",
+        "ntasks-per-node": "1",
+        "job-name": "attn_nmt-own",
+        "signal": "USR2@90",
+        "open-mode": "append",
+        "output": f"{tmp_path}/own/.submitit/%A_%a_0_log.out",
         "error": f"{tmp_path}/own/.submitit/%A_%a_0_log.err",
-    }  # fmt: skip
+    }
     assert {name: found[name] for name in wanted} == wanted
     assert set(found) - set(wanted) == {"wckey"}
 
@@ -96,8 +112,11 @@ def test_a_job_can_be_sent_while_it_works(planned_run: Run) -> None:
 
 def test_what_sbatch_refuses_is_told(planned_run: Run, slurm: Path, tmp_path: Path) -> None:
     (slurm / "refuse").write_text("sbatch: error: invalid partition specified: long")
-    with pytest.raises(UsageError, match="^sbatch must take the jobs, but says: sbatch: error: "
-                       "invalid partition specified: long$"):  # fmt: skip
+    with pytest.raises(
+        UsageError,
+        match="^sbatch must take the jobs, but says: sbatch: error: "
+        "invalid partition specified: long$",
+    ):
         SlurmQueue(tmp_path, ALL).submit(seeds(planned_run, 2))
 
 

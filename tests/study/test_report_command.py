@@ -16,8 +16,8 @@ from xml.etree import ElementTree
 
 import pytest
 from markdown_it import MarkdownIt
-from result_folders import CARD, finished, started, translated
-from translations import damaged, make_corpus, sentences
+from support.result_folders import CARD, finished, started, translated
+from support.translations import damaged, make_corpus, sentences
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.__main__ import main
@@ -89,9 +89,16 @@ def two_grids(tmp_path: Path) -> Path:
 def test_the_files_say_the_same(report: Callable[..., str], two_grids: Path) -> None:
     assert report(two_grids, "--samples", 20) == f"{two_grids}/report/report.html\n"
     found = two_grids / "report"
-    names = [f"{grid}{end}" for grid in ("table3", "a_b & $c") for end in
-             (".csv", ".md", ".tex", *(f"-{figure}.{form}" for figure in FIGURES
-                                       for form in ("svg", "png")))]  # fmt: skip
+    names = [
+        f"{grid}{end}"
+        for grid in ("table3", "a_b & $c")
+        for end in (
+            ".csv",
+            ".md",
+            ".tex",
+            *(f"-{figure}.{form}" for figure in FIGURES for form in ("svg", "png")),
+        )
+    ]
     assert sorted(path.name for path in found.iterdir()) == sorted(["report.html", *names])
     page = Page((found / "report.html").read_text())
     for grid in ("table3", "a_b & $c"):
@@ -174,8 +181,11 @@ def test_a_grid_without_results_is_a_table_of_what_is_missing(
     (folder / "train.log").unlink()
     report(tmp_path)
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
-        "own.csv", "own.md", "own.tex", "report.html",
-    ]  # fmt: skip
+        "own.csv",
+        "own.md",
+        "own.tex",
+        "report.html",
+    ]
     page = Page((tmp_path / "report" / "report.html").read_text())
     assert ["a", "failed", "0 of 1", "seed 1: failed: It broke."] in page.rows
     assert "0 of 1 runs are finished, 1 failed. Cells: 1. Seeds: 1." in page.text
@@ -186,16 +196,21 @@ def test_a_grid_without_results_is_a_table_of_what_is_missing(
     [
         (["missing"], "^RUNS must be a folder, but missing is none.$"),
         (["empty"], "^RUNS must hold runs in GRID/CELL/seedN, but empty holds none.$"),
-        (["runs", "--baseline", "0011"],
-         "^--baseline must be a cell that is there, but is '0011'; the nearest is '0010'.$"),
+        (
+            ["runs", "--baseline", "0011"],
+            "^--baseline must be a cell that is there, but is '0011'; the nearest is '0010'.$",
+        ),
         (["runs", "--samples", "0"], "^--samples must be a whole number of at least 1"),
         (["runs", "--lr", "1"], "^--lr must be a flag of this command, but is unknown"),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused(
-    report: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    words: list[str], message: str,
-) -> None:  # fmt: skip
+    report: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    message: str,
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     finished(tmp_path / "runs" / "own", "0010")
@@ -212,16 +227,23 @@ def test_what_is_refused(
         (lambda result: json.dumps({**result, "gmacs": "x"}), "but its gmacs is 'x'.$"),
         (lambda result: json.dumps({**result, "parameters": True}), "its parameters is True.$"),
         (lambda result: json.dumps({**result, "tokens_per_second": float("nan")}), "is nan.$"),
-        (lambda result: json.dumps({k: v for k, v in result.items() if k != "arch"}),
-         "but has no arch.$"),
+        (
+            lambda result: json.dumps({k: v for k, v in result.items() if k != "arch"}),
+            "but has no arch.$",
+        ),
         (lambda result: json.dumps({**result, "scores": {"bleu": "much"}}), "bleu is 'much'.$"),
-        (lambda result: json.dumps({**result, "seed": 2}),
-         "must be of cell a, seed 1, but is of cell a, seed 2.$"),
-        (lambda result: json.dumps({**result, "arch": "attn_transformer_wmt_en_de",
-                                    "flags": {"dropout": "much"}}),
-         "^The flags of a result must fit a model, but are {'dropout': 'much'}.$"),
+        (
+            lambda result: json.dumps({**result, "seed": 2}),
+            "must be of cell a, seed 1, but is of cell a, seed 2.$",
+        ),
+        (
+            lambda result: json.dumps(
+                {**result, "arch": "attn_transformer_wmt_en_de", "flags": {"dropout": "much"}}
+            ),
+            "^The flags of a result must fit a model, but are {'dropout': 'much'}.$",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_broken_result_is_one_sentence_and_the_old_report_stays(
     report: Callable[..., str], tmp_path: Path, change: Callable[[Any], str], message: str
 ) -> None:

@@ -23,10 +23,15 @@ COSTS = (1.75, 2.22, 2.57, 2.71, 2.74, 2.74, 2.88, 3.21)
 def rows() -> list[dict[str, Any]]:
     rng = random.Random(3)
     return [
-        {"cell": cell.name, "gmacs": rng.choice(COSTS), "bleu": rng.gauss(27.5, 0.2),
-         "bleu_deviation": rng.choice([None, 0.1]), "on_envelope": number < 3}
+        {
+            "cell": cell.name,
+            "gmacs": rng.choice(COSTS),
+            "bleu": rng.gauss(27.5, 0.2),
+            "bleu_deviation": rng.choice([None, 0.1]),
+            "on_envelope": number < 3,
+        }
         for number, cell in enumerate(GRIDS["table2"])
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +48,12 @@ def test_every_cell_has_a_point_and_a_name_beside_it(scatter: Any) -> None:
     (axes,) = figure.axes
     names = [text.get_text() for text in axes.texts if text.get_text()]
     assert sorted(names) == sorted(row["cell"] for row in given)
-    points = {(float(x), float(y)) for line in axes.lines if line.get_marker() == "o"
-              for x, y in zip(*line.get_data(), strict=True)}  # fmt: skip
+    points = {
+        (float(x), float(y))
+        for line in axes.lines
+        if line.get_marker() == "o"
+        for x, y in zip(*line.get_data(), strict=True)
+    }
     assert points == {(row["gmacs"], row["bleu"]) for row in given}
     bars = sum(len(segments.get_segments()) for segments in axes.collections)
     assert bars == sum(row["bleu_deviation"] is not None for row in given)

@@ -64,9 +64,17 @@ def test_latex_says_what_it_was_given(table: list[tuple[str, ...]]) -> None:
 
 
 def test_latex_aligns_numbers_to_the_right_and_has_a_minus() -> None:
-    text = latex.table(["cell", "x", "seeds"], [["0100", "-1.5", "1 of 2"], ["1", "", ""]],
-                       ["a\nremark"])  # fmt: skip
+    text = latex.table(
+        ["cell", "x", "seeds"], [["0100", "-1.5", "1 of 2"], ["1", "", ""]], ["a\nremark"]
+    )
     assert text.splitlines() == [
-        "% a remark", r"\begin{tabular}{lrl}", r"\hline", r"cell & x & seeds \\", r"\hline",
-        r"0100 & $-$1.5 & 1 of 2 \\", r"1 &  &  \\", r"\hline", r"\end{tabular}",
-    ]  # fmt: skip
+        "% a remark",
+        r"\begin{tabular}{lrl}",
+        r"\hline",
+        r"cell & x & seeds \\",
+        r"\hline",
+        r"0100 & $-$1.5 & 1 of 2 \\",
+        r"1 &  &  \\",
+        r"\hline",
+        r"\end{tabular}",
+    ]

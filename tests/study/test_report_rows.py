@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from result_folders import CARD, LOG, finished, started
+from support.result_folders import CARD, LOG, finished, started
 
 from attn_nmt.study.costs import paper
 from attn_nmt.study.grids.named import GRIDS
@@ -84,8 +84,9 @@ def test_a_row_is_set_against_the_one_before_it_in_the_paper(tmp_path: Path) -> 
 
 def test_printed_costs_stand_beside_models_of_the_papers_size(tmp_path: Path) -> None:
     for cell in GRIDS["table2"]:
-        finished(tmp_path / "table2", cell.name, arch="attn_transformer_wmt_en_de",
-                 flags=cell.flags)  # fmt: skip
+        finished(
+            tmp_path / "table2", cell.name, arch="attn_transformer_wmt_en_de", flags=cell.flags
+        )
     rows = rows_of(the_grid(tmp_path))
     for line in paper.TABLE2:
         after = rows[line.after]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from result_folders import translated
-from translations import damaged, make_corpus, sentences, write
+from support.result_folders import translated
+from support.translations import damaged, make_corpus, sentences, write
 
 from attn_nmt.study.reporting.found import find_grids
 from attn_nmt.study.reporting.significance import SeedTest, is_significant, seed_tests
@@ -42,10 +42,28 @@ def paired(runs: Path) -> list[SeedTest]:
 def sacrebleu_says(reference: Path, systems: list[Path]) -> tuple[float, float]:
     """The difference and p of sacreBLEU's own command."""
     result = subprocess.run(
-        [sys.executable, "-m", "sacrebleu", reference, "-i", *systems, "-m", "bleu", "--paired-bs",
-         "--paired-bs-n", str(SAMPLES), "-f", "json", "-w", "4"],
-        capture_output=True, text=True, check=True, env={**os.environ, "SACREBLEU_SEED": "12345"},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "sacrebleu",
+            reference,
+            "-i",
+            *systems,
+            "-m",
+            "bleu",
+            "--paired-bs",
+            "--paired-bs-n",
+            str(SAMPLES),
+            "-f",
+            "json",
+            "-w",
+            "4",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "SACREBLEU_SEED": "12345"},
+    )
     first, second = (entry["BLEU"] for entry in json.loads(result.stdout))
     return second["score"] - first["score"], second["p_value"]
 

@@ -24,8 +24,11 @@ DONE = "2026 | INFO | fairseq_cli.train | done training in 3.0 seconds\n"
 def checkpoint(folder: Path, updates: int, limit: int) -> None:
     """What a checkpoint tells of its training."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = {"model": {}, "optimizer_history": [{"num_updates": updates}],
-             "cfg": {"optimization": {"max_update": limit}}}  # fmt: skip
+    state = {
+        "model": {},
+        "optimizer_history": [{"num_updates": updates}],
+        "cfg": {"optimization": {"max_update": limit}},
+    }
     torch.save(state, folder / "checkpoint_last.pt")
 
 
@@ -36,9 +39,14 @@ def test_a_run_can_be_sent_to_another_process(planned_run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("updates", "limit", "log", "trained"),
-    [(7, 9, "", False), (9, 9, "", True), (7, 9, DONE, True),
-     (7, 0, "", False), (7, 0, DONE, True)],
-)  # fmt: skip
+    [
+        (7, 9, "", False),
+        (9, 9, "", True),
+        (7, 9, DONE, True),
+        (7, 0, "", False),
+        (7, 0, DONE, True),
+    ],
+)
 def test_when_a_training_is_at_its_end(
     tmp_path: Path, updates: int, limit: int, log: str, trained: bool
 ) -> None:

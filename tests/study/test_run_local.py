@@ -78,13 +78,22 @@ def test_an_interrupt_stops_what_runs_and_starts_no_more(
 
 @pytest.mark.parametrize(
     ("count", "variable", "flags", "names"),
-    [(0, None, [], [None]), (2, None, [], ["0", "1"]), (2, "4,6", [], ["4", "6"]),
-     (0, "", [], [None]), (2, None, ["--cpu"], [None])],
-)  # fmt: skip
+    [
+        (0, None, [], [None]),
+        (2, None, [], ["0", "1"]),
+        (2, "4,6", [], ["4", "6"]),
+        (0, "", [], [None]),
+        (2, None, ["--cpu"], [None]),
+    ],
+)
 def test_which_gpus_there_are(
-    planned_run: Run, monkeypatch: pytest.MonkeyPatch, count: int, variable: str | None,
-    flags: list[str], names: list[str | None],
-) -> None:  # fmt: skip
+    planned_run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    variable: str | None,
+    flags: list[str],
+    names: list[str | None],
+) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if variable is not None:

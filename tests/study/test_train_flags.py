@@ -30,9 +30,15 @@ def with_flags(run: Run, line: str) -> Run:
 
 @pytest.mark.parametrize(
     "line",
-    ["--lr 0.1 --clip-norm=0.5", "--tokens-per-update 9 --precision fp32 --processes 2",
-     "--optimizer nag --momentum 0.9", "--criterion cross_entropy", "--eval-bleu", "--cpu"],
-)  # fmt: skip
+    [
+        "--lr 0.1 --clip-norm=0.5",
+        "--tokens-per-update 9 --precision fp32 --processes 2",
+        "--optimizer nag --momentum 0.9",
+        "--criterion cross_entropy",
+        "--eval-bleu",
+        "--cpu",
+    ],
+)
 def test_what_the_training_takes_is_taken(run: Run, line: str) -> None:
     require_train_flags(with_flags(run, line))
 
@@ -40,18 +46,28 @@ def test_what_the_training_takes_is_taken(run: Run, line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("--max-updates 5", "a flag must be a known name, but is '--max-updates'; the nearest is "
-         "'--max-update'."),
-        ("--tokens-per-updat=5", "a flag must be a known name, but is '--tokens-per-updat'; the "
-         "nearest is '--tokens-per-update'."),
-        ("--avrage 3",
-         "a flag must be a known name, but is '--avrage'; the nearest is '--average'."),
+        (
+            "--max-updates 5",
+            "a flag must be a known name, but is '--max-updates'; the nearest is '--max-update'.",
+        ),
+        (
+            "--tokens-per-updat=5",
+            "a flag must be a known name, but is '--tokens-per-updat'; the "
+            "nearest is '--tokens-per-update'.",
+        ),
+        (
+            "--avrage 3",
+            "a flag must be a known name, but is '--avrage'; the nearest is '--average'.",
+        ),
         ("table3", "GRID must be one name, but 'table3' is given beside it."),
-        ("--max-epoch many", "Flags that are passed on must be as fairseq-train takes them, but "
-         "argument --max-epoch: invalid int value: 'many'."),
+        (
+            "--max-epoch many",
+            "Flags that are passed on must be as fairseq-train takes them, but "
+            "argument --max-epoch: invalid int value: 'many'.",
+        ),
         ("--precision fp8", "--precision must be one of bf16, fp16, fp32, but is 'fp8'."),
     ],
-)  # fmt: skip
+)
 def test_what_it_would_die_of_is_refused(run: Run, line: str, sentence: str) -> None:
     with pytest.raises(UsageError) as refused:
         require_train_flags(with_flags(run, line), ["--average"])
@@ -63,8 +79,17 @@ def test_runs_that_can_have_no_folder_are_one_error(
 ) -> None:
     DataCard("copy", "en", "de", "sentencepiece", {}, {}, {}, 1, {}, {}).write(run.data_bin.parent)
     (tmp_path / "file").touch()
-    line = ["study", "run", "table2", "--size", "tiny", "--data-bin", str(run.data_bin),
-            "--out", str(tmp_path / "file")]  # fmt: skip
+    line = [
+        "study",
+        "run",
+        "table2",
+        "--size",
+        "tiny",
+        "--data-bin",
+        str(run.data_bin),
+        "--out",
+        str(tmp_path / "file"),
+    ]
     monkeypatch.setattr(sys, "argv", line)
     with pytest.raises(NotADirectoryError):
         main()
@@ -75,8 +100,19 @@ def test_runs_that_can_have_no_folder_are_one_error(
 def test_both_commands_look(
     run: Run, command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    line = ["study", command, "table2", "--size", "tiny", "--data-bin", str(run.data_bin),
-            "--out", str(tmp_path / "runs"), "--avrage", "3"]  # fmt: skip
+    line = [
+        "study",
+        command,
+        "table2",
+        "--size",
+        "tiny",
+        "--data-bin",
+        str(run.data_bin),
+        "--out",
+        str(tmp_path / "runs"),
+        "--avrage",
+        "3",
+    ]
     monkeypatch.setattr(sys, "argv", line)
     with pytest.raises(UsageError, match="the nearest is '--average'.$"):
         main()

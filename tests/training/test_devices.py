@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from training_options import options
+from support.training_options import options
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.training.devices import Nodes, find_nodes, first_slurm_host
@@ -17,9 +17,12 @@ ONE_NODE = Nodes(1, 0, "127.0.0.1", 4321)
 
 
 SLURM = {
-    "SLURM_NNODES": "2", "SLURM_NODEID": "1", "SLURM_JOB_ID": "32000",
-    "SLURM_JOB_NODELIST": "node[07-08]", "SLURM_STEP_NUM_TASKS": "2",
-}  # fmt: skip
+    "SLURM_NNODES": "2",
+    "SLURM_NODEID": "1",
+    "SLURM_JOB_ID": "32000",
+    "SLURM_JOB_NODELIST": "node[07-08]",
+    "SLURM_STEP_NUM_TASKS": "2",
+}
 
 
 def nodes(data_bin: Path, *flags: str, **environ: str) -> Nodes:
@@ -51,26 +54,47 @@ def test_nodes_of_flags(data_bin: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "environ", "message"),
     [
-        (["--nodes", "2", "--node-rank", "2"], {},
-         "--node-rank must be below --nodes, 2, but is 2."),
-        (["--nodes", "2", "--node-rank", "1"], {},
-         "--master must be given with --node-rank, but is not."),
-        (["--nodes", "2", "--master", "a:b"], {},
-         "--master must be HOST or HOST:PORT, with a port of 1 to 65535, but is 'a:b'."),
+        (
+            ["--nodes", "2", "--node-rank", "2"],
+            {},
+            "--node-rank must be below --nodes, 2, but is 2.",
+        ),
+        (
+            ["--nodes", "2", "--node-rank", "1"],
+            {},
+            "--master must be given with --node-rank, but is not.",
+        ),
+        (
+            ["--nodes", "2", "--master", "a:b"],
+            {},
+            "--master must be HOST or HOST:PORT, with a port of 1 to 65535, but is 'a:b'.",
+        ),
         (["--nodes", "3"], SLURM, "--nodes must be the number of SLURM's nodes, 2, but is 3."),
-        ([], {**SLURM, "SLURM_STEP_NUM_TASKS": "8"},
-         "train.sh must be started once a node (srun --ntasks-per-node=1), since it starts the "
-         "processes itself, but SLURM_STEP_NUM_TASKS is 8 on 2 nodes."),
-        ([], {"SLURM_NNODES": "1", "SLURM_STEP_NUM_TASKS": "4"},
-         "train.sh must be started once a node (srun --ntasks-per-node=1), since it starts the "
-         "processes itself, but SLURM_STEP_NUM_TASKS is 4 on 1 nodes."),
-        ([], {name: SLURM[name] for name in SLURM if "STEP" not in name},
-         "train.sh must be started by srun, once on each node, but SLURM_STEP_NUM_TASKS is not set "
-         "on 2 nodes."),
-        ([], {**SLURM, "SLURM_JOB_NODELIST": "?"},
-         "--master must be given where scontrol is missing, but is not."),
+        (
+            [],
+            {**SLURM, "SLURM_STEP_NUM_TASKS": "8"},
+            "train.sh must be started once a node (srun --ntasks-per-node=1), since it starts the "
+            "processes itself, but SLURM_STEP_NUM_TASKS is 8 on 2 nodes.",
+        ),
+        (
+            [],
+            {"SLURM_NNODES": "1", "SLURM_STEP_NUM_TASKS": "4"},
+            "train.sh must be started once a node (srun --ntasks-per-node=1), since it starts the "
+            "processes itself, but SLURM_STEP_NUM_TASKS is 4 on 1 nodes.",
+        ),
+        (
+            [],
+            {name: SLURM[name] for name in SLURM if "STEP" not in name},
+            "train.sh must be started by srun, once on each node, but SLURM_STEP_NUM_TASKS "
+            "is not set on 2 nodes.",
+        ),
+        (
+            [],
+            {**SLURM, "SLURM_JOB_NODELIST": "?"},
+            "--master must be given where scontrol is missing, but is not.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_contradictions_between_nodes_are_refused(
     data_bin: Path, flags: list[str], environ: dict[str, str], message: str
 ) -> None:

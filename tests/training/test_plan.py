@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from training_options import options
+from support.training_options import options
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.training.devices import Gpus, Nodes
@@ -39,10 +39,21 @@ def test_gpus_are_started_by_torchrun_unless_there_is_one(
         return
     end = command.argv.index("fairseq_cli.train")
     assert list(command.argv[1 : end + 1]) == [
-        "-m", "torch.distributed.run", "--nnodes", str(node_count), "--node_rank",
-        str(node_count - 1), "--nproc_per_node", str(gpus), "--master_addr", "first",
-        "--master_port", "1234", "-m", "fairseq_cli.train",
-    ]  # fmt: skip
+        "-m",
+        "torch.distributed.run",
+        "--nnodes",
+        str(node_count),
+        "--node_rank",
+        str(node_count - 1),
+        "--nproc_per_node",
+        str(gpus),
+        "--master_addr",
+        "first",
+        "--master_port",
+        "1234",
+        "-m",
+        "fairseq_cli.train",
+    ]
 
 
 def test_torchrun_accepts_what_is_planned(data_bin: Path) -> None:

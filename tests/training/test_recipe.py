@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from training_options import options
+from support.training_options import options
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
@@ -18,12 +18,18 @@ from attn_nmt.training.recipe import batch_line, given, one_dictionary, recipe, 
         ([], 2, "4096 tokens x 2 devices x update-freq 4 = 32768 tokens an update (wanted 30000)"),
         ([], 1, "4096 tokens x 1 device x update-freq 7 = 28672 tokens an update (wanted 30000)"),
         ([], 9, "4096 tokens x 9 devices x update-freq 1 = 36864 tokens an update (wanted 30000)"),
-        (["--max-tokens", "500", "--tokens-per-update", "3000"], 3,
-         "500 tokens x 3 devices x update-freq 2 = 3000 tokens an update (wanted 3000)"),
-        (["--update-freq", "3"], 1,
-         "4096 tokens x 1 device x update-freq 3 = 12288 tokens an update"),
+        (
+            ["--max-tokens", "500", "--tokens-per-update", "3000"],
+            3,
+            "500 tokens x 3 devices x update-freq 2 = 3000 tokens an update (wanted 3000)",
+        ),
+        (
+            ["--update-freq", "3"],
+            1,
+            "4096 tokens x 1 device x update-freq 3 = 12288 tokens an update",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_size_of_an_update_is_as_near_as_can_be(
     data_bin: Path, flags: list[str], world_size: int, expected: str
 ) -> None:
@@ -42,13 +48,23 @@ def test_update_freq_by_epoch_goes_through(data_bin: Path) -> None:
 def test_the_recipe_is_that_of_the_paper(data_bin: Path) -> None:
     flags = recipe(options(data_bin))
     expected = {
-        "--optimizer": "adam", "--adam-betas": "(0.9, 0.98)", "--adam-eps": "1e-9",
-        "--weight-decay": "0.0", "--lr": "0.001", "--lr-scheduler": "inverse_sqrt",
-        "--warmup-updates": "4000", "--warmup-init-lr": "1e-7", "--label-smoothing": "0.1",
-        "--criterion": "label_smoothed_cross_entropy", "--dropout": "0.1", "--seed": "1",
-        "--max-update": "100000", "--log-format": "simple", "--save-interval-updates": "1000",
+        "--optimizer": "adam",
+        "--adam-betas": "(0.9, 0.98)",
+        "--adam-eps": "1e-9",
+        "--weight-decay": "0.0",
+        "--lr": "0.001",
+        "--lr-scheduler": "inverse_sqrt",
+        "--warmup-updates": "4000",
+        "--warmup-init-lr": "1e-7",
+        "--label-smoothing": "0.1",
+        "--criterion": "label_smoothed_cross_entropy",
+        "--dropout": "0.1",
+        "--seed": "1",
+        "--max-update": "100000",
+        "--log-format": "simple",
+        "--save-interval-updates": "1000",
         "--keep-interval-updates": "5",
-    }  # fmt: skip
+    }
     assert {flag: given(flags, flag) for flag in expected} == expected
     switches = [flag for flag in flags if flag.startswith("--") and flag not in expected]
     assert switches == ["--no-epoch-checkpoints", "--share-all-embeddings"]

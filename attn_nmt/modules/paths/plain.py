@@ -18,9 +18,13 @@ def plain_weights(module: AttentionProjections, call: Call, memory: Memory) -> T
     query, attn_mask = call.query, call.attn_mask
     batch, heads, key_length, _ = memory.value.shape
     found = module.projected_energies(
-        module.project_query(query), memory.key, call.positions, key_length, memory.query_offset,
+        module.project_query(query),
+        memory.key,
+        call.positions,
+        key_length,
+        memory.query_offset,
         memory.position_table,
-    )  # fmt: skip
+    )
     precise = torch.promote_types(query.dtype, torch.float32)
     zero = query.new_zeros((), dtype=precise)
     energy = reduce(torch.add, (term.to(precise) for term in found.values())) if found else zero

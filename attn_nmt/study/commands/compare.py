@@ -13,9 +13,13 @@ from attn_nmt.study.grids.settings import one_of
 from attn_nmt.study.tables import render
 
 COLUMNS = {
-    "system": "", "bleu": ".2f", "mean": ".2f", "interval": ".2f", "p_value": ".4f",
+    "system": "",
+    "bleu": ".2f",
+    "mean": ".2f",
+    "interval": ".2f",
+    "p_value": ".4f",
     "significant": "",
-}  # fmt: skip
+}
 NAMES = {"bs": "paired bootstrap", "ar": "approximate randomisation"}
 NOTE = """\
 
@@ -35,19 +39,35 @@ def add_parser(commands: Any) -> None:
         "differs from the first.",
         allow_abbrev=False,
     )
-    parser.add_argument("systems", metavar="SYSTEM", nargs="+",
-                        help="the folder of a run, or one of its evaluation-SPLIT, or a file with "
-                        "a translation a line; the first is what the others are compared "
-                        "to")  # fmt: skip
-    parser.add_argument("--test", type=one_of("--test", tuple(TESTS)), default="bs",
-                        help="bs, paired bootstrap (the default), or ar, approximate "
-                        "randomisation")  # fmt: skip
-    parser.add_argument("--samples", metavar="N", type=positive("--samples"),
-                        help="1000 of bs, 10000 of ar")  # fmt: skip
-    parser.add_argument("--reference", metavar="FILE", type=Path,
-                        help="raw text, a sentence a line; that of the runs' data")  # fmt: skip
-    parser.add_argument("--format", type=one_of("--format", ("table", "json")), default="table",
-                        help="table or json, which is one object a line")  # fmt: skip
+    parser.add_argument(
+        "systems",
+        metavar="SYSTEM",
+        nargs="+",
+        help="the folder of a run, or one of its evaluation-SPLIT, or a file with "
+        "a translation a line; the first is what the others are compared "
+        "to",
+    )
+    parser.add_argument(
+        "--test",
+        type=one_of("--test", tuple(TESTS)),
+        default="bs",
+        help="bs, paired bootstrap (the default), or ar, approximate randomisation",
+    )
+    parser.add_argument(
+        "--samples", metavar="N", type=positive("--samples"), help="1000 of bs, 10000 of ar"
+    )
+    parser.add_argument(
+        "--reference",
+        metavar="FILE",
+        type=Path,
+        help="raw text, a sentence a line; that of the runs' data",
+    )
+    parser.add_argument(
+        "--format",
+        type=one_of("--format", ("table", "json")),
+        default="table",
+        help="table or json, which is one object a line",
+    )
     parser.set_defaults(run=print_comparison, passes_flags_on=False)
 
 
@@ -67,5 +87,13 @@ def print_comparison(options: Namespace) -> None:
         row["reference"] = str(reference)
     print(render(rows, options.format, COLUMNS), end="")
     if options.format == "table":
-        print(NOTE.format(test=NAMES[options.test], first=systems[0].name, level=LEVEL,
-                          reference=reference, signature=rows[0]["signature"]), end="")  # fmt: skip
+        print(
+            NOTE.format(
+                test=NAMES[options.test],
+                first=systems[0].name,
+                level=LEVEL,
+                reference=reference,
+                signature=rows[0]["signature"],
+            ),
+            end="",
+        )

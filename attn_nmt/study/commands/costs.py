@@ -27,14 +27,33 @@ actual: multiply-adds a sentence pair counted by PyTorch's FlopCounterMode in on
 this package's layers, in a batch of {sentences}; matrix products only.
 """
 MODEL_COLUMNS = {
-    "grid": "", "name": "", "type": "", "self_attn": "", "cross_attn": "", "deformable": "",
-    "span": "d", "kernel_size": "d", "parameters": ",d", "gmacs": ".3f", "paper_gmacs": ".1f",
-    "difference": "+.3f", "percent": "+.1f", "paper_percent": "+.1f", "actual_gmacs": ".3f",
-}  # fmt: skip
+    "grid": "",
+    "name": "",
+    "type": "",
+    "self_attn": "",
+    "cross_attn": "",
+    "deformable": "",
+    "span": "d",
+    "kernel_size": "d",
+    "parameters": ",d",
+    "gmacs": ".3f",
+    "paper_gmacs": ".1f",
+    "difference": "+.3f",
+    "percent": "+.1f",
+    "paper_percent": "+.1f",
+    "actual_gmacs": ".3f",
+}
 LAYER_COLUMNS = {
-    "grid": "", "name": "", "side": "", "layer": "d", "mechanism": "", "setting": "",
-    "parameters": ",d", "mmacs": ".2f", "actual_mmacs": ".2f",
-}  # fmt: skip
+    "grid": "",
+    "name": "",
+    "side": "",
+    "layer": "d",
+    "mechanism": "",
+    "setting": "",
+    "parameters": ",d",
+    "mmacs": ".2f",
+    "actual_mmacs": ".2f",
+}
 
 
 def add_parser(commands: Any) -> None:
@@ -47,18 +66,31 @@ def add_parser(commands: Any) -> None:
         "--arch and --grid: the rows of the paper's Tables 2 and 3.",
         allow_abbrev=False,
     )
-    parser.add_argument("--length", metavar="N", type=positive("--length"), default=50,
-                        help="tokens of each side; 50")  # fmt: skip
-    parser.add_argument("--format", type=one_of("--format", FORMATS), default="table",
-                        help=f"{', '.join(FORMATS)}; json is one object a line")  # fmt: skip
+    parser.add_argument(
+        "--length",
+        metavar="N",
+        type=positive("--length"),
+        default=50,
+        help="tokens of each side; 50",
+    )
+    parser.add_argument(
+        "--format",
+        type=one_of("--format", FORMATS),
+        default="table",
+        help=f"{', '.join(FORMATS)}; json is one object a line",
+    )
     parser.add_argument("--arch", metavar="NAME", nargs="+", help="as of fairseq-train")
     parser.add_argument("--grid", metavar="GRID", help=f"{', '.join(GRIDS)}, or a YAML file")
     parser.add_argument("--size", help=f"of the models of a grid: {', '.join(SIZES)}; wmt_en_de")
-    parser.add_argument("--layers", action="store_true",
-                        help="a row a mechanism of every layer")  # fmt: skip
-    parser.add_argument("--actual", metavar="SENTENCES", nargs="?", type=positive("--actual"),
-                        const=1, help="count what the layers really compute, in a batch of "
-                        "SENTENCES, 1 if left out")  # fmt: skip
+    parser.add_argument("--layers", action="store_true", help="a row a mechanism of every layer")
+    parser.add_argument(
+        "--actual",
+        metavar="SENTENCES",
+        nargs="?",
+        type=positive("--actual"),
+        const=1,
+        help="count what the layers really compute, in a batch of SENTENCES, 1 if left out",
+    )
     add_model_flags(parser)
     parser.set_defaults(run=costs, passes_flags_on=False)
 

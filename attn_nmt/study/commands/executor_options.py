@@ -25,10 +25,12 @@ Executor = Callable[[Sequence[Run], Path], list[Outcome]]
 def add_executor_options(parser: ArgumentParser) -> None:
     """Add ``--executor`` and what SLURM can be asked for."""
     parser.add_argument(
-        "--executor", type=one_of("--executor", EXECUTORS), default="local",
+        "--executor",
+        type=one_of("--executor", EXECUTORS),
+        default="local",
         help="local: this machine; slurm: a job array, each run a job; submitit-local: the same "
         "jobs as processes of this machine; local",
-    )  # fmt: skip
+    )
     add_slurm_options(parser)
 
 

@@ -26,20 +26,30 @@ def add_parser(commands: Any) -> None:
         "the kernels of dynamic ones; as a page and as PNGs.",
         allow_abbrev=False,
     )
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path,
-                        help="a checkpoint, or a folder with one")  # fmt: skip
-    parser.add_argument("data_bin", metavar="DATA_BIN", type=Path,
-                        help="of the corpus that it was trained on, with the data card beside "
-                        "it")  # fmt: skip
+    parser.add_argument(
+        "checkpoint", metavar="CHECKPOINT", type=Path, help="a checkpoint, or a folder with one"
+    )
+    parser.add_argument(
+        "data_bin",
+        metavar="DATA_BIN",
+        type=Path,
+        help="of the corpus that it was trained on, with the data card beside it",
+    )
     parser.add_argument("--text", required=True, help="the sentence, as plain text")
-    parser.add_argument("--target", metavar="TEXT",
-                        help="its translation, as plain text; if left out, the model's own, by "
-                        "beam search")  # fmt: skip
-    parser.add_argument("--out", metavar="DIR", type=Path,
-                        help=f"for {PAGE} and {PICTURES}/; inspection/ beside the "
-                        "checkpoint")  # fmt: skip
-    parser.add_argument("--dump", action="store_true",
-                        help=f"write all numbers to {ARRAYS} as well")  # fmt: skip
+    parser.add_argument(
+        "--target",
+        metavar="TEXT",
+        help="its translation, as plain text; if left out, the model's own, by beam search",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help=f"for {PAGE} and {PICTURES}/; inspection/ beside the checkpoint",
+    )
+    parser.add_argument(
+        "--dump", action="store_true", help=f"write all numbers to {ARRAYS} as well"
+    )
     parser.set_defaults(run=inspect, passes_flags_on=False)
 
 

@@ -24,8 +24,13 @@ def add_parser(commands: Any) -> None:
         "known here go to train.sh as they are.",
         allow_abbrev=False,
     )
-    parser.add_argument("--length", metavar="N", type=positive("--length"), default=50,
-                        help="tokens of each side for the costs; 50")  # fmt: skip
+    parser.add_argument(
+        "--length",
+        metavar="N",
+        type=positive("--length"),
+        default=50,
+        help="tokens of each side for the costs; 50",
+    )
     add_plan_options(parser)
     parser.set_defaults(run=print_plan, passes_flags_on=True)
 

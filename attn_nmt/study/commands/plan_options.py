@@ -21,14 +21,31 @@ def add_plan_options(parser: ArgumentParser) -> None:
     """Add everything that a plan depends on; unknown flags are for the training."""
     parser.add_argument("grid", metavar="GRID", help=f"{', '.join(GRIDS)}, or a YAML file")
     parser.add_argument("--size", required=True, help=f"of the models: {', '.join(SIZES)}")
-    parser.add_argument("--seeds", metavar="N", nargs="+", type=positive("--seeds"), default=[1],
-                        help="one training each; 1")  # fmt: skip
-    parser.add_argument("--data-bin", metavar="DATA_BIN", type=Path, required=True,
-                        help="what fairseq-train reads")  # fmt: skip
-    parser.add_argument("--out", metavar="RUNS", type=Path, default=Path("runs"),
-                        help="checkpoints go to RUNS/GRID/CELL/seedN; runs")  # fmt: skip
-    parser.add_argument("--average", metavar="N", type=positive("--average"), default=AVERAGED,
-                        help=f"score the mean of the last N checkpoints; {AVERAGED}")  # fmt: skip
+    parser.add_argument(
+        "--seeds",
+        metavar="N",
+        nargs="+",
+        type=positive("--seeds"),
+        default=[1],
+        help="one training each; 1",
+    )
+    parser.add_argument(
+        "--data-bin", metavar="DATA_BIN", type=Path, required=True, help="what fairseq-train reads"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="RUNS",
+        type=Path,
+        default=Path("runs"),
+        help="checkpoints go to RUNS/GRID/CELL/seedN; runs",
+    )
+    parser.add_argument(
+        "--average",
+        metavar="N",
+        type=positive("--average"),
+        default=AVERAGED,
+        help=f"score the mean of the last N checkpoints; {AVERAGED}",
+    )
     add_model_flags(parser)
 
 

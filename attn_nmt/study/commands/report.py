@@ -6,10 +6,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
+from attn_nmt.atomic import replacing
 from attn_nmt.command_line import positive
 from attn_nmt.study.comparing.significance import TESTS
 from attn_nmt.study.reporting.found import find_grids
-from attn_nmt.whole_files import replacing
 
 _FOLDER = "report"
 
@@ -25,15 +25,25 @@ def add_parser(commands: Any) -> None:
         "--baseline for that.",
         allow_abbrev=False,
     )
-    parser.add_argument("runs", metavar="RUNS", type=Path,
-                        help="what `run --out` was given, or the folder of one grid in "
-                        "it")  # fmt: skip
+    parser.add_argument(
+        "runs",
+        metavar="RUNS",
+        type=Path,
+        help="what `run --out` was given, or the folder of one grid in it",
+    )
     parser.add_argument("--out", metavar="DIR", type=Path, help="RUNS/report")
-    parser.add_argument("--baseline", metavar="CELL",
-                        help="set every other cell against this one, in each grid that has "
-                        "it")  # fmt: skip
-    parser.add_argument("--samples", metavar="N", type=positive("--samples"), default=TESTS["bs"],
-                        help=f"of each paired bootstrap; {TESTS['bs']}")  # fmt: skip
+    parser.add_argument(
+        "--baseline",
+        metavar="CELL",
+        help="set every other cell against this one, in each grid that has it",
+    )
+    parser.add_argument(
+        "--samples",
+        metavar="N",
+        type=positive("--samples"),
+        default=TESTS["bs"],
+        help=f"of each paired bootstrap; {TESTS['bs']}",
+    )
     parser.set_defaults(run=write_report, passes_flags_on=False)
 
 

@@ -18,13 +18,23 @@ _PREFIX = "--slurm-"
 _MEMORY = re.compile(r"[1-9]\d*[KMGT]B?")
 _ADDITIONAL = re.compile(r"(?P<name>[a-z][a-z-]*)(=(?P<value>.+))?", re.DOTALL)
 _SET_ELSEWHERE = {
-    "array": "--slurm-array-parallelism", "cpus-per-task": "--slurm-cpus-per-task",
-    "gpus-per-node": "--slurm-gpus-per-node", "mem": "--slurm-memory",
-    "partition": "--slurm-partition", "time": "--slurm-time",
-}  # fmt: skip
+    "array": "--slurm-array-parallelism",
+    "cpus-per-task": "--slurm-cpus-per-task",
+    "gpus-per-node": "--slurm-gpus-per-node",
+    "mem": "--slurm-memory",
+    "partition": "--slurm-partition",
+    "time": "--slurm-time",
+}
 _FIXED = (
-    "chdir", "error", "nodes", "ntasks", "ntasks-per-node", "open-mode", "output", "signal",
-)  # fmt: skip
+    "chdir",
+    "error",
+    "nodes",
+    "ntasks",
+    "ntasks-per-node",
+    "open-mode",
+    "output",
+    "signal",
+)
 
 
 def add_slurm_options(parser: ArgumentParser) -> None:
@@ -38,27 +48,51 @@ def add_slurm_options(parser: ArgumentParser) -> None:
     for name, metavar, read, text in _flags():
         group.add_argument(f"{_PREFIX}{name}", metavar=metavar, type=read, help=text)
     group.add_argument(
-        "--slurm-additional", metavar="NAME[=VALUE]", nargs="+", type=_additional, action="extend",
+        "--slurm-additional",
+        metavar="NAME[=VALUE]",
+        nargs="+",
+        type=_additional,
+        action="extend",
         help="other options of sbatch, without their dashes: account=me qos=long",
-    )  # fmt: skip
+    )
 
 
 def _flags() -> tuple[tuple[str, str, Callable[[str], Any], str], ...]:
     return (
-        ("time", "MINUTES", positive("--slurm-time, in minutes,"),
-         "of a job; must be given. A run that needs more is put back into the queue, and goes on "
-         "from its last checkpoint"),
-        ("requeues", "N", at_least(0, "--slurm-requeues"),
-         f"how often that may happen to a run; {REQUEUES}"),
+        (
+            "time",
+            "MINUTES",
+            positive("--slurm-time, in minutes,"),
+            "of a job; must be given. A run that needs more is put back into the queue, and "
+            "resumes from its last checkpoint",
+        ),
+        (
+            "requeues",
+            "N",
+            at_least(0, "--slurm-requeues"),
+            f"how often that may happen to a run; {REQUEUES}",
+        ),
         ("partition", "NAME", str, "left out, SLURM chooses"),
-        ("array-parallelism", "N", positive("--slurm-array-parallelism"),
-         "jobs of the array that run at a time; 256"),
-        ("gpus-per-node", "N", at_least(0, "--slurm-gpus-per-node"),
-         "GPUs of a job, which has one node; 1, or 0 with --cpu"),
-        ("cpus-per-task", "N", positive("--slurm-cpus-per-task"),
-         "cores of a job; left out, SLURM chooses"),
+        (
+            "array-parallelism",
+            "N",
+            positive("--slurm-array-parallelism"),
+            "jobs of the array that run at a time; 256",
+        ),
+        (
+            "gpus-per-node",
+            "N",
+            at_least(0, "--slurm-gpus-per-node"),
+            "GPUs of a job, which has one node; 1, or 0 with --cpu",
+        ),
+        (
+            "cpus-per-task",
+            "N",
+            positive("--slurm-cpus-per-task"),
+            "cores of a job; left out, SLURM chooses",
+        ),
         ("memory", "SIZE", _memory, "of a job, as 32G; left out, SLURM chooses"),
-    )  # fmt: skip
+    )
 
 
 def slurm_options(options: Namespace) -> SlurmOptions:

@@ -44,8 +44,10 @@ def read_grid(path: Path) -> list[Cell]:
         _require_type(path, name, value)
     for name, values in vary.items():
         _require_list(path, name, values)
-    return [_cell(base, dict(zip(vary, chosen, strict=True)))
-            for chosen in itertools.product(*vary.values())]  # fmt: skip
+    return [
+        _cell(base, dict(zip(vary, chosen, strict=True)))
+        for chosen in itertools.product(*vary.values())
+    ]
 
 
 def _cell(base: dict[str, Any], chosen: dict[str, Any]) -> Cell:

@@ -83,12 +83,21 @@ def plan(
     arch = arch_of_size(size)
     models = [(cell, on_top(cell, model_flags)) for cell in cells]
     return [
-        Run(cell, arch, flags, read_config(arch, flags), seed, data_bin, folder, average,
-            _train(arch, data_bin, folder, [*as_command_line(flags), *train_flags], seed))
+        Run(
+            cell,
+            arch,
+            flags,
+            read_config(arch, flags),
+            seed,
+            data_bin,
+            folder,
+            average,
+            _train(arch, data_bin, folder, [*as_command_line(flags), *train_flags], seed),
+        )
         for cell, flags in models
         for seed in seeds
         for folder in [out / cell.name / f"seed{seed}"]
-    ]  # fmt: skip
+    ]
 
 
 def _train(arch: str, data_bin: Path, folder: Path, flags: list[str], seed: int) -> list[str]:

@@ -80,10 +80,19 @@ class AttentionView:
         for term in self.energies if len(self.energies) > 1 else ():
             drawn.append((f"weights of {term} alone", ALONE, self.alone(term), "weight"))
         return [
-            Picture(name, meaning, array(values), array(self.blocked), "may not be seen",
-                    rows, columns, kind, meaning is ALONE)
+            Picture(
+                name,
+                meaning,
+                array(values),
+                array(self.blocked),
+                "may not be seen",
+                rows,
+                columns,
+                kind,
+                meaning is ALONE,
+            )
             for name, meaning, values, kind in drawn
-        ]  # fmt: skip
+        ]
 
     def shares(self) -> Shares | None:
         """Return what each term has to do with the weights; None without terms."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from attn_nmt.atomic import replacing
 from attn_nmt.study.inspecting.panel import Panel
 from attn_nmt.study.inspecting.sentence import Sentence
-from attn_nmt.whole_files import replacing
 
 
 def write_arrays(path: Path, panels: Sequence[Panel], sentence: Sentence) -> None:

@@ -73,11 +73,17 @@ class KernelView:
             reached[:, end:].any(-1, keepdim=True),
         )
         return [
-            Picture("kernels as bands", BAND, array(torch.cat(parts, -1)),
-                    array(~torch.cat(reaches, -1)), "out of the kernel's reach",
-                    tokens, ["before the sentence", *tokens, "after the sentence"]),
+            Picture(
+                "kernels as bands",
+                BAND,
+                array(torch.cat(parts, -1)),
+                array(~torch.cat(reaches, -1)),
+                "out of the kernel's reach",
+                tokens,
+                ["before the sentence", *tokens, "after the sentence"],
+            ),
             self._by_tap(tokens),
-        ]  # fmt: skip
+        ]
 
     def _by_tap(self, tokens: Sequence[str]) -> Picture:
         columns = [signed(distance) for distance in self.distances.tolist()]
@@ -87,8 +93,15 @@ class KernelView:
             place = torch.arange(self.length)[:, None] + self.distances
             rows, outside = list(tokens), (place < 0) | (place >= self.length)
         values = array(self.kernel.masked_fill(outside, 0.0))
-        return Picture("kernels tap by tap", TAPS, values, array(outside),
-                       "outside the sentence, counts as zero", rows, columns)  # fmt: skip
+        return Picture(
+            "kernels tap by tap",
+            TAPS,
+            values,
+            array(outside),
+            "outside the sentence, counts as zero",
+            rows,
+            columns,
+        )
 
     def arrays(self) -> dict[str, Array]:
         """Return everything by name."""

@@ -13,9 +13,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from attn_nmt.atomic import replacing
 from attn_nmt.study.inspecting.panel import Array, Panel, Picture, Shares
 from attn_nmt.study.inspecting.sentence import Sentence
-from attn_nmt.whole_files import replacing
 
 DIGITS = 5
 """Significant digits of a number in the page."""
@@ -46,10 +46,18 @@ def write_page(
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     script, style = "\n".join(_read(name) for name in SCRIPTS), _read("page.css")
     text = environment.get_template("page.html").render(
-        panels=panels, sentence=sentence, facts=facts, flags=flags, pictures=pictures,
-        data=page_data(panels), shares_of=term_shares, script=Markup(script), style=Markup(style),
-        script_hash=_hash(script), style_hash=_hash(style),
-    )  # fmt: skip
+        panels=panels,
+        sentence=sentence,
+        facts=facts,
+        flags=flags,
+        pictures=pictures,
+        data=page_data(panels),
+        shares_of=term_shares,
+        script=Markup(script),
+        style=Markup(style),
+        script_hash=_hash(script),
+        style_hash=_hash(style),
+    )
     with replacing(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 

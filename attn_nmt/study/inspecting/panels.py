@@ -43,18 +43,27 @@ def alignment(panels: Sequence[Panel], sentence: Sentence) -> Panel:
     weights = [p.arrays["weights"] for p in panels if p.path.endswith("encoder_attn")]
     mean = np.mean([layer.mean(axis=0) for layer in weights], axis=0)
     picture = Picture(
-        "alignment", "Mean weight of each source token (column) where the model is to say each "
+        "alignment",
+        "Mean weight of each source token (column) where the model is to say each "
         "target token (row), over all layers and heads.",
-        mean[None], np.zeros(mean.shape, dtype=bool), "", sentence.target_tokens,
+        mean[None],
+        np.zeros(mean.shape, dtype=bool),
+        "",
+        sentence.target_tokens,
         sentence.source_tokens,
-    )  # fmt: skip
+    )
     return Panel(
-        part="Decoder: alignment", layer="all", path=ALIGNMENT,
+        part="Decoder: alignment",
+        layer="all",
+        path=ALIGNMENT,
         setting="mean of the encoder-decoder attention",
-        notes=["A mean of weights is no proof of what the model relies on; layers and heads differ "
-               "widely, and are shown one by one under encoder-decoder attention."],
-        pictures=[picture], arrays={"weights": mean},
-    )  # fmt: skip
+        notes=[
+            "A mean of weights is no proof of what the model relies on; layers and heads differ "
+            "widely, and are shown one by one under encoder-decoder attention."
+        ],
+        pictures=[picture],
+        arrays={"weights": mean},
+    )
 
 
 def _panel(sublayer: Sublayer, sentence: Sentence) -> Panel:
@@ -75,23 +84,33 @@ def _panel(sublayer: Sublayer, sentence: Sentence) -> Panel:
                 rows, columns = sentence.target_tokens, sentence.source_tokens
             setting, notes = about_attention(module)
             return replace(
-                empty, setting=setting, notes=notes, pictures=attention.pictures(rows, columns),
-                shares=attention.shares(), arrays=attention.arrays(),
-            )  # fmt: skip
+                empty,
+                setting=setting,
+                notes=notes,
+                pictures=attention.pictures(rows, columns),
+                shares=attention.shares(),
+                arrays=attention.arrays(),
+            )
         case HeadwiseConv1d() as module:
             kernels = KernelView.of(module, given["x"])
             setting, notes = about_kernels(module)
             return replace(
-                empty, setting=setting, notes=notes, pictures=kernels.pictures(tokens),
+                empty,
+                setting=setting,
+                notes=notes,
+                pictures=kernels.pictures(tokens),
                 arrays=kernels.arrays(),
-            )  # fmt: skip
+            )
         case DeformableConv1d() as module:
             sampling = DeformableView.of(module, given["x"])
             setting, notes = about_deformable(module)
             return replace(
-                empty, setting=setting, notes=notes, arrows=sampling.arrows(tokens),
+                empty,
+                setting=setting,
+                notes=notes,
+                arrows=sampling.arrows(tokens),
                 arrays=sampling.arrays(),
-            )  # fmt: skip
+            )
         case ContextBroadcast() as module:
             setting, notes, arrays = about_broadcast(module)
             return replace(empty, setting=setting, notes=notes, arrays=arrays)

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from attn_nmt.atomic import replacing
 from attn_nmt.study.inspecting.panel import Arrows, Panel, Picture
-from attn_nmt.whole_files import replacing
 
 CELL, LABELS, TITLE = 0.16, 1.1, 0.5
 """Inches of a cell of a table, of the names beside it, and of what is written above."""
@@ -105,9 +105,13 @@ def _arrows(arrows: Arrows) -> Figure:
             place = float(np.clip(arrows.positions[token, tap], -1, length))
             reads = float(arrows.reads[token, tap])
             style = {"color": colour, "linestyle": "-" if reads else ":", "lw": 0.9}
-            axes.annotate("", (1, place), (0, token),
-                          arrowprops={"arrowstyle": "->", "alpha": 0.35 + 0.65 * reads, **style},
-                          annotation_clip=False)  # fmt: skip
+            axes.annotate(
+                "",
+                (1, place),
+                (0, token),
+                arrowprops={"arrowstyle": "->", "alpha": 0.35 + 0.65 * reads, **style},
+                annotation_clip=False,
+            )
     axes.set(xlim=(0, 1), ylim=(length, -1), xticks=[0, 1])
     axes.set_xticklabels(["token", "reads at"])
     axes.set_yticks(range(length), _all_plain(arrows.tokens))

@@ -61,7 +61,12 @@ def _leave_out_the_start(axes: Axes, runs: Sequence[Curves]) -> None:
 def _line(axes: Axes, curve: dict[int, float], number: int, name: str, marker: str = "") -> None:
     colours = matplotlib.colormaps[_PALETTE].colors  # type: ignore[attr-defined]
     axes.plot(
-        list(curve), list(curve.values()), color=colours[number % len(colours)], label=name,
-        linestyle=_DASHES[number // len(colours) % len(_DASHES)], linewidth=1, marker=marker,
+        list(curve),
+        list(curve.values()),
+        color=colours[number % len(colours)],
+        label=name,
+        linestyle=_DASHES[number // len(colours) % len(_DASHES)],
+        linewidth=1,
+        marker=marker,
         markersize=3,
-    )  # fmt: skip
+    )

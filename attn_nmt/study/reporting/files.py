@@ -67,10 +67,12 @@ def _grid_files(grid: FoundGrid, samples: int) -> tuple[Section, dict[str, bytes
         cautions(grid, found, tests, rows),
         [column for column in COLUMNS if column.key in keys],
         [Line(line, row["bleu"] is not None) for line, row in zip(texts, rows, strict=True)],
-        [Picture(one.caption, one.alt, base64.b64encode(one.files["svg"]).decode())
-         for one in drawn],
+        [
+            Picture(one.caption, one.alt, base64.b64encode(one.files["svg"]).decode())
+            for one in drawn
+        ],
         [*((one.name, told(one)) for one in found), *_bootstrap(tests, samples)],
-    )  # fmt: skip
+    )
     pictures = {
         f"{one.name}.{form}": content for one in drawn for form, content in one.files.items()
     }
@@ -117,10 +119,14 @@ def _scatter(grid: FoundGrid, rows: Sequence[Row]) -> list[_Drawn]:
 
 
 def _curves(grid: FoundGrid) -> list[_Drawn]:
-    read = [(cell.name, [curves(run.folder / TRAIN_LOG) for run in cell.runs])
-            for cell in grid.cells]  # fmt: skip
-    drawn = [(name, seeds) for name, seeds in read
-             if any(one.training or one.validation for one in seeds)]  # fmt: skip
+    read = [
+        (cell.name, [curves(run.folder / TRAIN_LOG) for run in cell.runs]) for cell in grid.cells
+    ]
+    drawn = [
+        (name, seeds)
+        for name, seeds in read
+        if any(one.training or one.validation for one in seeds)
+    ]
     if not drawn:
         return []
     caption = f"{grid.name}: learning curves"

@@ -118,9 +118,13 @@ def _run(folder: Path) -> FoundRun:
     assert match is not None
     cell, seed = folder.parent.name, int(match[1])
     return FoundRun(
-        cell, seed, folder,
-        read_checked_result(folder, cell, seed), read_environment(folder), read_failure(folder),
-    )  # fmt: skip
+        cell,
+        seed,
+        folder,
+        read_checked_result(folder, cell, seed),
+        read_environment(folder),
+        read_failure(folder),
+    )
 
 
 def _names(grid: str, folder: Path) -> list[str]:

@@ -6,11 +6,23 @@ import re
 from collections.abc import Sequence
 
 _SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$",
-    "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "`": r"\textasciigrave{}", "<": r"$<$", ">": r"$>$", "|": r"$|$", "±": r"$\pm$",
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "`": r"\textasciigrave{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    "±": r"$\pm$",
     "Δ": r"$\Delta$",
-}  # fmt: skip
+}
 # Two of these in a row would become a dash or a quotation mark.
 _LIGATURE = re.compile(r"([-',])(?=\1)")
 
@@ -31,11 +43,19 @@ def table(headings: Sequence[str], lines: Sequence[Sequence[str]], remarks: Sequ
     places = "l" + "".join("r" if _are_numbers(column) else "l" for column in columns)
     rows = [" & ".join(_cell(text) for text in line) + r" \\" for line in lines]
     head = " & ".join(escaped(text) for text in headings) + r" \\"
-    return "\n".join([
-        *(f"% {' '.join(remark.split())}" for remark in remarks),
-        rf"\begin{{tabular}}{{{places}}}", r"\hline", head, r"\hline", *rows, r"\hline",
-        r"\end{tabular}", "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            *(f"% {' '.join(remark.split())}" for remark in remarks),
+            rf"\begin{{tabular}}{{{places}}}",
+            r"\hline",
+            head,
+            r"\hline",
+            *rows,
+            r"\hline",
+            r"\end{tabular}",
+            "",
+        ]
+    )
 
 
 def _cell(text: str) -> str:

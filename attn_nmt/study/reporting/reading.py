@@ -12,13 +12,25 @@ from attn_nmt.study.running.cell_files import ENVIRONMENT, FAILURE, RESULT, read
 
 _NUMBER = (int, float)
 _NEEDED: dict[str, tuple[type, ...]] = {
-    "cell": (str,), "seed": (int,), "arch": (str,), "flags": (dict,), "train": (list,),
-    "averaged": (bool,), "checkpoints": (list,), "length": (int,), "gmacs": _NUMBER,
-    "parameters": (int,), "updates": (int,), "tokens_per_second": (*_NUMBER, type(None)),
-}  # fmt: skip
+    "cell": (str,),
+    "seed": (int,),
+    "arch": (str,),
+    "flags": (dict,),
+    "train": (list,),
+    "averaged": (bool,),
+    "checkpoints": (list,),
+    "length": (int,),
+    "gmacs": _NUMBER,
+    "parameters": (int,),
+    "updates": (int,),
+    "tokens_per_second": (*_NUMBER, type(None)),
+}
 _SCORES: dict[str, tuple[type, ...]] = {
-    "bleu": _NUMBER, "bleu_compound_split": _NUMBER, "bleu_signature": (str,), "sentences": (int,),
-}  # fmt: skip
+    "bleu": _NUMBER,
+    "bleu_compound_split": _NUMBER,
+    "bleu_signature": (str,),
+    "sentences": (int,),
+}
 
 
 def read_checked_result(folder: Path, cell: str, seed: int) -> dict[str, Any] | None:

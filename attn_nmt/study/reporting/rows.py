@@ -79,8 +79,11 @@ def _notes(
     grid: FoundGrid, cell: FoundCell, found: Sequence[Setting], tests: Sequence[SeedTest]
 ) -> list[str]:
     seeds = {run.seed: run for run in cell.runs}
-    notes = [f"seed {seed}: {_why(seeds.get(seed))}"
-             for seed in grid.seeds if seed not in {run.seed for run in cell.finished}]  # fmt: skip
+    notes = [
+        f"seed {seed}: {_why(seeds.get(seed))}"
+        for seed in grid.seeds
+        if seed not in {run.seed for run in cell.finished}
+    ]
     for run in cell.finished:
         notes += [f"seed {run.seed}: other {name} than most" for name in others(found, run)]
     notes += [f"seed {test.seed}: no p" for test in tests if test.problem]

@@ -15,9 +15,12 @@ _ENVELOPE, _REST = "tab:red", "tab:blue"
 _ITERATIONS = 300
 # By trial on the paper's grids: no name on another one, none on a point.
 _FORCES: dict[str, tuple[float, float]] = {
-    "expand": (1.3, 1.8), "force_text": (0.3, 0.5), "force_static": (0.5, 1.0),
-    "force_explode": (0.3, 1.0), "max_move": (20, 20),
-}  # fmt: skip
+    "expand": (1.3, 1.8),
+    "force_text": (0.3, 0.5),
+    "force_static": (0.5, 1.0),
+    "force_explode": (0.3, 1.0),
+    "max_move": (20, 20),
+}
 
 
 def bleu_over_gmacs(rows: Sequence[Row], length: int) -> Figure:
@@ -36,9 +39,16 @@ def bleu_over_gmacs(rows: Sequence[Row], length: int) -> Figure:
     _draw_envelope(axes, [row for row in scored if row["on_envelope"]])
     for row in scored:
         axes.errorbar(
-            row["gmacs"], row["bleu"], yerr=row["bleu_deviation"], fmt="o", markersize=5,
-            capsize=3, elinewidth=1, color=_colour(row), ecolor=(_colour(row), 0.4),
-        )  # fmt: skip
+            row["gmacs"],
+            row["bleu"],
+            yerr=row["bleu_deviation"],
+            fmt="o",
+            markersize=5,
+            capsize=3,
+            elinewidth=1,
+            color=_colour(row),
+            ecolor=(_colour(row), 0.4),
+        )
     figure.draw_without_rendering()  # the labels need to know how large everything is
     _label(axes, scored)
     return figure
@@ -46,8 +56,13 @@ def bleu_over_gmacs(rows: Sequence[Row], length: int) -> Figure:
 
 def _draw_envelope(axes: Axes, rows: Sequence[Row]) -> None:
     points = sorted((row["gmacs"], row["bleu"]) for row in rows)
-    axes.plot(*zip(*points, strict=True), drawstyle="steps-post", color=_ENVELOPE, linewidth=1,
-              label="upper envelope")  # fmt: skip
+    axes.plot(
+        *zip(*points, strict=True),
+        drawstyle="steps-post",
+        color=_ENVELOPE,
+        linewidth=1,
+        label="upper envelope",
+    )
     axes.legend(loc="lower right")
 
 
@@ -56,12 +71,25 @@ def _label(axes: Axes, rows: Sequence[Row]) -> None:
     x, y = [row["gmacs"] for row in rows], [row["bleu"] for row in rows]
     halo = withStroke(linewidth=2.5, foreground="white")
     texts = [
-        axes.text(row["gmacs"], row["bleu"], row["cell"], fontsize=8, color=_colour(row),
-                  path_effects=[halo])
+        axes.text(
+            row["gmacs"],
+            row["bleu"],
+            row["cell"],
+            fontsize=8,
+            color=_colour(row),
+            path_effects=[halo],
+        )
         for row in rows
-    ]  # fmt: skip
-    adjust_text(texts, x, y, ax=axes, iter_lim=_ITERATIONS, **_FORCES,
-                arrowprops={"arrowstyle": "-", "color": "0.4", "linewidth": 0.6})  # fmt: skip
+    ]
+    adjust_text(
+        texts,
+        x,
+        y,
+        ax=axes,
+        iter_lim=_ITERATIONS,
+        **_FORCES,
+        arrowprops={"arrowstyle": "-", "color": "0.4", "linewidth": 0.6},
+    )
 
 
 def _colour(row: Row) -> str:

@@ -49,9 +49,8 @@ def others(found: Sequence[Setting], run: FoundRun) -> list[str]:
     return [
         setting.name
         for setting in found
-        if setting.moves_scores
-        and any(run in runs for runs in list(setting.values.values())[1:])
-    ]  # fmt: skip
+        if setting.moves_scores and any(run in runs for runs in list(setting.values.values())[1:])
+    ]
 
 
 def told(setting: Setting) -> list[str]:

@@ -126,8 +126,10 @@ def _only(gpu: str) -> dict[str, str]:
 def _step(command: Sequence[str], log: Path, variables: dict[str, str], stop: Event | None) -> None:
     code = run_child(command, log, environment=variables, stop=stop)
     if code:
-        raise StepFailed(f"{command[2]} must succeed, but left with {code}.\n"
-                         f"The end of {log.name}:\n\n{last_lines(log, _LAST_LINES)}")  # fmt: skip
+        raise StepFailed(
+            f"{command[2]} must succeed, but left with {code}.\n"
+            f"The end of {log.name}:\n\n{last_lines(log, _LAST_LINES)}"
+        )
 
 
 def failed(run: Run, error: Exception) -> Outcome:

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from attn_nmt.atomic import replacing
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.grids.plan import Run
-from attn_nmt.whole_files import replacing
 
 COMMAND, ENVIRONMENT, CONFIG = "command.sh", "environment.json", "config.json"
 TRAIN_LOG, EVALUATE_LOG = "train.log", "evaluate.log"

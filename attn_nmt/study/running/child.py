@@ -36,9 +36,13 @@ def run_child(
         # A group of its own: Ctrl-C then reaches this process only, which stops the group in order.
         process = subprocess.Popen(
             [sys.executable, *command[1:]],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            env={**os.environ, **environment}, process_group=0, preexec_fn=die_with(os.getpid()),
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+            process_group=0,
+            preexec_fn=die_with(os.getpid()),
+        )
     try:
         return _wait(process, stop)
     finally:

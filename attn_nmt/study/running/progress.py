@@ -33,9 +33,14 @@ def show(
     is_terminal = sys.stderr.isatty()
     start = sum(fraction(run) for run in runs)
     with tqdm(
-        total=len(runs), initial=start, bar_format=_BAR, smoothing=0, miniters=0,
-        mininterval=0.5 if is_terminal else 60, dynamic_ncols=is_terminal,
-    ) as bar:  # fmt: skip
+        total=len(runs),
+        initial=start,
+        bar_format=_BAR,
+        smoothing=0,
+        miniters=0,
+        mininterval=0.5 if is_terminal else 60,
+        dynamic_ncols=is_terminal,
+    ) as bar:
         pending = set(futures)
         while pending:
             look()

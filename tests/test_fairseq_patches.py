@@ -13,19 +13,19 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from commandline import ROOT
 from fairseq import checkpoint_utils, options
 from fairseq.data import FairseqDataset, data_utils
 from fairseq.distributed import utils as distributed_utils
 from fairseq.tasks.fairseq_task import FairseqTask
+from support.commandline import ROOT
 
-from attn_nmt import fairseq_repairs
+from attn_nmt import fairseq_patches
 from attn_nmt.command_line import UsageError
 
 
 @pytest.fixture(autouse=True)
 def repaired() -> None:
-    fairseq_repairs.apply()
+    fairseq_patches.apply()
 
 
 @pytest.mark.parametrize("sentences", [1, 5, 8, 100, 1014])
@@ -127,16 +127,20 @@ from fairseq.data import iterators
 def report():
     print(sum(isinstance(t, iterators.BackgroundConsumer) for t in threading.enumerate()))
 atexit.register(report)  # runs after what is registered later
-from attn_nmt import fairseq_repairs
+from attn_nmt import fairseq_patches
 {apply}
 batches = iterators.BufferedIterator(2, iterators.CountingIterator(list(range(10**6))))
 print(next(iter(batches)))
 """
     alive = {}
-    for apply in ("fairseq_repairs.apply()", ""):
+    for apply in ("fairseq_patches.apply()", ""):
         result = subprocess.run(
             [sys.executable, "-c", code.format(apply=apply)],
-            cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
-        )  # fmt: skip
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
         alive[apply] = result.stdout.split()
-    assert alive == {"fairseq_repairs.apply()": ["0", "0"], "": ["0", "1"]}
+    assert alive == {"fairseq_patches.apply()": ["0", "0"], "": ["0", "1"]}

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tiny_models import Task, build, sentences
 
 from attn_nmt.study.inspecting.sentence import Sentence
+from support.tiny_models import Task, build, sentences
 
 SMALL = {
     f"{side}_{name}": size

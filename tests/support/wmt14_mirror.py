@@ -6,11 +6,10 @@ import io
 import tarfile
 from pathlib import Path
 
-from commandline import run_command
-
 from attn_nmt.data_card import sha256
 from data_prep.cldr import generate
 from data_prep.text import Pairs
+from support.commandline import run_command
 
 SCRIPT = "data_prep/prepare_wmt14_en2de.sh"
 EUROPARL = "training-parallel-europarl-v7.tgz"
@@ -25,8 +24,9 @@ ARCHIVES = {
 }
 TEST_ARCHIVE = "test-full.tgz"
 TEST_MEMBERS = (
-    "test-full/newstest2014-deen-src.en.sgm", "test-full/newstest2014-deen-ref.de.sgm",
-)  # fmt: skip
+    "test-full/newstest2014-deen-src.en.sgm",
+    "test-full/newstest2014-deen-ref.de.sgm",
+)
 
 
 def contents() -> dict[str, dict[str, bytes]]:
@@ -77,9 +77,17 @@ def pack(folder: Path, files: dict[str, dict[str, bytes]]) -> Path:
 def make(out_dir: Path, mirror: object, *flags: object, check: bool = True) -> str:
     """Run the command on a mirror; return what it says."""
     result = run_command(
-        "bash", SCRIPT, out_dir, "--mirror", mirror, "--allow-subset", "--bpe-merges", 400, *flags,
+        "bash",
+        SCRIPT,
+        out_dir,
+        "--mirror",
+        mirror,
+        "--allow-subset",
+        "--bpe-merges",
+        400,
+        *flags,
         check=check,
-    )  # fmt: skip
+    )
     return result.stderr
 
 

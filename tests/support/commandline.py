@@ -13,23 +13,52 @@ import pytest
 
 from data_prep.text import Pairs
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprst" for vowel in "aeiou"]
 
 # A model that learns to copy within 100 updates.
 SMALL = (
-    "--share-all-embeddings", "--encoder-layers", "1", "--decoder-layers", "1",
-    "--encoder-embed-dim", "64", "--decoder-embed-dim", "64",
-    "--encoder-ffn-embed-dim", "128", "--decoder-ffn-embed-dim", "128",
-    "--encoder-attention-heads", "2", "--decoder-attention-heads", "2",
-)  # fmt: skip
+    "--share-all-embeddings",
+    "--encoder-layers",
+    "1",
+    "--decoder-layers",
+    "1",
+    "--encoder-embed-dim",
+    "64",
+    "--decoder-embed-dim",
+    "64",
+    "--encoder-ffn-embed-dim",
+    "128",
+    "--decoder-ffn-embed-dim",
+    "128",
+    "--encoder-attention-heads",
+    "2",
+    "--decoder-attention-heads",
+    "2",
+)
 RECIPE = (
-    "--optimizer", "adam", "--adam-betas", "(0.9, 0.98)", "--lr", "0.005",
-    "--lr-scheduler", "inverse_sqrt", "--warmup-updates", "100",
-    "--criterion", "label_smoothed_cross_entropy", "--label-smoothing", "0.1",
-    "--max-tokens", "1500", "--log-format", "simple", "--seed", "1",
-)  # fmt: skip
+    "--optimizer",
+    "adam",
+    "--adam-betas",
+    "(0.9, 0.98)",
+    "--lr",
+    "0.005",
+    "--lr-scheduler",
+    "inverse_sqrt",
+    "--warmup-updates",
+    "100",
+    "--criterion",
+    "label_smoothed_cross_entropy",
+    "--label-smoothing",
+    "0.1",
+    "--max-tokens",
+    "1500",
+    "--log-format",
+    "simple",
+    "--seed",
+    "1",
+)
 
 
 def copies(seed: int, pairs: int) -> Pairs:
@@ -53,9 +82,13 @@ def run_command(
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     result = subprocess.run(
         [str(part) for part in command],
-        cwd=cwd, input=stdin, capture_output=True, text=True, check=False,
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "PATH": path, "OMP_NUM_THREADS": str(threads)},
-    )  # fmt: skip
+    )
     if check and result.returncode:
         pytest.fail(f"{command} left with {result.returncode}:\n{result.stderr[-3000:]}")
     return result

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sacrebleu.metrics.bleu import BLEU
-from translations import write
+
+from support.translations import write
 
 SIGNATURE = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0"
 LOG = """\
@@ -17,9 +18,13 @@ LOG = """\
 """
 CARD = {"corpus": "copy", "lines": {"train": 10}, "files": {"raw/test.de": "1"}, "subset": {}}
 ENVIRONMENT = {
-    "python": "3.11.7", "attn_nmt": "0.1.0", "packages": {"torch": "2.13.0"}, "device": "two cores",
-    "git": {"commit": "0123abc", "changed": False}, "data_card": CARD,
-}  # fmt: skip
+    "python": "3.11.7",
+    "attn_nmt": "0.1.0",
+    "packages": {"torch": "2.13.0"},
+    "device": "two cores",
+    "git": {"commit": "0123abc", "changed": False},
+    "data_card": CARD,
+}
 
 
 def finished(
@@ -37,19 +42,47 @@ def finished(
     folder = started(grid, cell, seed)
     flags = changes.get("flags", {})
     words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
-    train = ["python", "-m", "attn_nmt.training", "attn_transformer_tiny", str(data_bin),
-             str(folder), *(word.replace("_", "-") if word.startswith("--") else word
-                            for word in words), "--lr", "0.1", "--seed", str(seed)]  # fmt: skip
+    train = [
+        "python",
+        "-m",
+        "attn_nmt.training",
+        "attn_transformer_tiny",
+        str(data_bin),
+        str(folder),
+        *(word.replace("_", "-") if word.startswith("--") else word for word in words),
+        "--lr",
+        "0.1",
+        "--seed",
+        str(seed),
+    ]
     result = {
-        "cell": cell, "seed": seed, "arch": "attn_transformer_tiny", "flags": flags,
-        "data_bin": str(data_bin), "train": train, "evaluate": [], "averaged": True,
-        "checkpoints": ["a.pt", "b.pt"], "evaluation": "evaluation-test-average2",
-        "scores": {"bleu": bleu, "bleu_signature": SIGNATURE, "bleu_tokenized": bleu,
-                   "bleu_compound_split": bleu + 1, "chrf": 50.0, "chrf_signature": "chrf",
-                   "sentences": 60, **(scores or {})},
-        "length": 50, "gmacs": 0.05, "parameters": 1000, "updates": 100,
-        "tokens_per_second": 500.0, **changes,
-    }  # fmt: skip
+        "cell": cell,
+        "seed": seed,
+        "arch": "attn_transformer_tiny",
+        "flags": flags,
+        "data_bin": str(data_bin),
+        "train": train,
+        "evaluate": [],
+        "averaged": True,
+        "checkpoints": ["a.pt", "b.pt"],
+        "evaluation": "evaluation-test-average2",
+        "scores": {
+            "bleu": bleu,
+            "bleu_signature": SIGNATURE,
+            "bleu_tokenized": bleu,
+            "bleu_compound_split": bleu + 1,
+            "chrf": 50.0,
+            "chrf_signature": "chrf",
+            "sentences": 60,
+            **(scores or {}),
+        },
+        "length": 50,
+        "gmacs": 0.05,
+        "parameters": 1000,
+        "updates": 100,
+        "tokens_per_second": 500.0,
+        **changes,
+    }
     (folder / "result.json").write_text(json.dumps(result))
     given = ENVIRONMENT if environment is None else {**ENVIRONMENT, **environment}
     (folder / "environment.json").write_text(json.dumps(given))

@@ -87,7 +87,8 @@ def sentences(*lengths: int, seed: int = 0) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     first, eos = 4, 2
     return [
-        torch.cat((torch.randint(first, first + SYMBOLS, (n,), generator=generator),
-                   torch.tensor([eos])))
+        torch.cat(
+            (torch.randint(first, first + SYMBOLS, (n,), generator=generator), torch.tensor([eos]))
+        )
         for n in lengths
-    ]  # fmt: skip
+    ]
