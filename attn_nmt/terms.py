@@ -1,13 +1,13 @@
 """The four attention terms of Equation 8: the one file that knows which bit is which.
 
-A setting is written as four bits, as in the paper's beta_1..4: ``1111`` is full Transformer-XL
+A setting is written as four bits, as the paper's beta_1..4: ``1111`` is full Transformer-XL
 attention, ``0010`` looks at key content only, ``0000`` is uniform over the allowed keys.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ class AttentionTerms:
         return "".join("1" if enabled else "0" for enabled in astuple(self))
 
     @property
+    def enabled(self) -> tuple[str, ...]:
+        """Names of the enabled terms, in the order of the bits."""
+        return tuple(f.name for f in fields(self) if getattr(self, f.name))
+
+    @property
     def uses_query(self) -> bool:
         """True if an energy depends on the content of the query, so that it must be projected."""
         return self.query_key or self.query_position
@@ -54,6 +59,11 @@ class AttentionTerms:
     def uses_position(self) -> bool:
         """True if an energy depends on the distance from query to key."""
         return self.query_position or self.position_only
+
+    @property
+    def uses_key_at_most(self) -> bool:
+        """True if no energy depends on anything but the key, so that all queries share them."""
+        return set(self.enabled) <= {"key_only"}
 
 
 ALL_TERMS = tuple(f"{number:04b}" for number in range(16))

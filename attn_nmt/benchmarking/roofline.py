@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from attn_nmt.benchmarking.models import device
 from attn_nmt.benchmarking.timing import seconds
 from attn_nmt.benchmarking.work import Step
-from attn_nmt.functional.linear import linear
+from attn_nmt.modules.linear import linear
 
 _SIDE, _ROUNDS = 2048, 9
 

@@ -1,7 +1,7 @@
-"""Reading a sequence between its tokens: the interpolation kernel G of Equation 4.
+"""Interpolated reading between tokens: the kernel G of Equation 4.
 
-G(k, p) = max(0, 1 - |k - p|) is zero but for the two tokens around p, so that reading costs two
-gathers a position, whatever the length, and no (L, L) matrix.
+G(k, p) = max(0, 1 - |k - p|) is zero but for the two tokens around p, so a reading costs two
+gathers per position whatever the length, and no (L, L) matrix.
 """
 
 from __future__ import annotations
@@ -18,61 +18,64 @@ class TokenTable(NamedTuple):
 
     Shape:
         - rows: (R, C)
-        - place: (B, L), the row of each token; None = token k of sentence b is row k * B + b
+        - row_ids: (B, L), the row of each token; None = token k of sentence b is row k * B + b
     """
 
     rows: Tensor
-    place: Tensor | None
+    row_ids: Tensor | None
     length: int
     """Tokens of each sentence, padding included."""
 
     @classmethod
-    def of(cls, x: Tensor) -> TokenTable:
+    def from_batch(cls, x: Tensor) -> TokenTable:
         """Take a batch with the time first, (L, B, C)."""
         return cls(x.flatten(0, 1), None, len(x))
 
-    def find(self, token: Tensor) -> Tensor:
+    def row_of(self, token: Tensor) -> Tensor:
         """Return the rows of tokens: (Lq, B, ...) -> (Lq, B, ...)."""
         batch = token.size(1)
         sentence = torch.arange(batch, device=token.device).view(-1, *[1] * (token.dim() - 2))
-        return token * batch + sentence if self.place is None else self.place[sentence, token]
+        return token * batch + sentence if self.row_ids is None else self.row_ids[sentence, token]
 
 
 def neighbours(position: Tensor, *, length: int, last: Tensor | int) -> tuple[Tensor, Tensor]:
-    """Return the two tokens around each position, and G of each: zero where it may not be read.
+    """Return the two tokens around each position, and the weight G of each.
 
-    At an integer the gradient with respect to the position is that of its right side, as usual for
-    deformable convolution.
+    The weight is zero where the token may not be read. At an integer the gradient with respect to
+    the position is that of its right side, as usual for deformable convolution.
+
+    Args:
+        length: number of tokens L.
+        last: the last token that may be read, a number or (Lq, 1, 1).
 
     Shape:
         - position: (Lq, B, K), in tokens, float32 at least: half precision has no 2,049
-        - length: number of tokens L; last: the last one that may be read, (Lq, 1, 1) or a number
-        - tokens, shares: (Lq, B, K, 2); a token that may not be read is given as 0
+        - tokens, weights: (Lq, B, K, 2); a token that may not be read is given as 0
     """
-    # Beyond these two nothing can be read; a far position would not fit into an integer.
+    # Beyond these two nothing can be read, and a far position would overflow an integer.
     position = position.clamp(-1, length)
     left = position.detach().floor()
-    to_the_right = position - left
+    right_weight = position - left
     token = torch.stack((left, left + 1), dim=-1).long()
-    share = torch.stack((1 - to_the_right, to_the_right), dim=-1)
+    weight = torch.stack((1 - right_weight, right_weight), dim=-1)
     limit = last.unsqueeze(-1) if isinstance(last, Tensor) else last
     allowed = (token >= 0) & (token <= limit)
-    # A product and no mask: an offset that is not a number must show in the output.
-    return torch.where(allowed, token, 0), share * allowed
+    # A product rather than a mask: an offset that is NaN must show in the output.
+    return torch.where(allowed, token, 0), weight * allowed
 
 
-def read_between(table: TokenTable, token: Tensor, share: Tensor) -> Tensor:
-    """Return the sum over both neighbours of share . x_token.
+def gather_interpolated(table: TokenTable, token: Tensor, weight: Tensor) -> Tensor:
+    """Return the sum over both neighbours of weight . x_token.
 
     Shape:
-        - token, share: (Lq, B, K, 2)
+        - token, weight: (Lq, B, K, 2)
         - output: (Lq, B, K, C)
     """
-    # The fused form of gathering both and adding them up: it keeps no copy of what was gathered.
-    read = F.embedding_bag(
-        table.find(token).flatten(0, -2),
+    # Gathers both and adds them up in one pass, and keeps no copy of what it gathered.
+    output = F.embedding_bag(
+        table.row_of(token).flatten(0, -2),
         table.rows,
-        per_sample_weights=share.to(table.rows.dtype).flatten(0, -2),
+        per_sample_weights=weight.to(table.rows.dtype).flatten(0, -2),
         mode="sum",
     )
-    return read.view(*token.shape[:-1], -1)
+    return output.view(*token.shape[:-1], -1)

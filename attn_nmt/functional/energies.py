@@ -1,79 +1,170 @@
-"""The four energies of Equation 2, before scaling; each is the specification of one attention term.
+"""The four energies of Equation 2, and the one place where the enabled ones are summed.
 
-``query``, ``key`` and ``position`` are the projections of z_q, x_k and R_d, split into heads;
-``u`` and ``v`` are the learned vectors that take the query's place in the last two terms.
+Each term is one function of :class:`EnergyInputs` in ``ENERGIES``; it is the specification of that
+term. :func:`sum_energies` adds them up for every backend, and joins terms that multiply with the
+same factor into one product: (q + u) . k and (q + v) . r.
 """
 
 from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import reduce
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from attn_nmt.functional.relative_position import relative_shift
+from attn_nmt.terms import AttentionTerms
 
 
-def query_key_energy(query: Tensor, key: Tensor) -> Tensor:
-    """E1 = (q_proj z_q) . (k_proj x_k), query and key content.
+class EnergyInputs(NamedTuple):
+    """What the terms multiply, split into heads; query, u and v are scaled by D^-0.5.
+
+    A field is None where no enabled term reads it.
 
     Shape:
-        - query: (B, H, Lq, D); key: (B, H, Lk, D)
-        - output: (B, H, Lq, Lk)
+        - query: (B, H, Lq, D), of q_proj z_q
+        - key: (B, H, Lk, D), of k_proj x_k
+        - position: (H, Lq + Lk - 1, D), of r_proj R_d for all distances, ascending
+        - u, v: (H, D), learned; they take the place of the query
     """
+
+    query: Tensor
+    key: Tensor
+    position: Tensor
+    u: Tensor
+    v: Tensor
+    key_length: int
+    """Number of keys Lk, which the terms of position alone need too."""
+
+
+def query_key_energy(x: EnergyInputs) -> Tensor:
+    """E1 = (q_proj z_q) . (k_proj x_k), query and key content: (B, H, Lq, Lk)."""
     # (B, H, Lq, D) @ (B, H, D, Lk) = (B, H, Lq, Lk)
-    return query @ key.transpose(-1, -2)
+    return x.query @ x.key.transpose(-1, -2)
 
 
-def query_position_energy(
-    query: Tensor, position: Tensor, key_length: int, *, more: Tensor | None = None
-) -> Tensor:
-    """E2 = (q_proj z_q) . (r_proj R_d), query content and relative position.
-
-    Shape:
-        - query: (B, H, Lq, D); position: (H, Lq + Lk - 1, D), distances ascending
-        - more: (H, Lq + Lk - 1), an energy to add to every query's, by distance
-        - output: (B, H, Lq, Lk)
-    """
-    batch, heads, length, width = query.shape
-    # (B, H, Lq, D) -> (H, Lq * B, D), a view of what was projected time first
-    rows = query.permute(1, 2, 0, 3).reshape(heads, length * batch, width)
+def query_position_energy(x: EnergyInputs) -> Tensor:
+    """E2 = (q_proj z_q) . (r_proj R_d), query content and relative position: (B, H, Lq, Lk)."""
     # (H, Lq * B, D) @ (H, D, N) = (H, Lq * B, N)
-    if more is None:
-        by_distance = rows @ position.transpose(-1, -2)
-    else:
-        by_distance = torch.baddbmm(more.unsqueeze(1), rows, position.transpose(-1, -2))
-    return relative_shift(by_distance.view(heads, length, batch, -1), key_length)
+    by_distance = _query_rows(x.query) @ x.position.transpose(-1, -2)
+    return _by_key(by_distance, x)
 
 
-def key_only_energy(u: Tensor, key: Tensor) -> Tensor:
-    """E3 = u . (k_proj x_k), key content only.
-
-    Shape:
-        - u: (H, D); key: (B, H, Lk, D)
-        - output: (B, H, 1, Lk)
-    """
+def key_only_energy(x: EnergyInputs) -> Tensor:
+    """E3 = u . (k_proj x_k), key content only: (B, H, 1, Lk)."""
     # (H, 1, D) @ (B, H, D, Lk) = (B, H, 1, Lk)
-    return u.unsqueeze(-2) @ key.transpose(-1, -2)
+    return x.u.unsqueeze(-2) @ x.key.transpose(-1, -2)
 
 
-def position_only_energy(v: Tensor, position: Tensor, key_length: int) -> Tensor:
-    """E4 = v . (r_proj R_d), relative position only; one table for all sentences.
-
-    Shape:
-        - v: (H, D); position: (H, Lq + Lk - 1, D), distances ascending
-        - output: (1, H, Lq, Lk)
-    """
-    by_distance = energy_by_distance(v, position)
-    # Windows of Lk distances; the first belongs to the last query: (H, N) -> (H, Lq, Lk)
+def position_only_energy(x: EnergyInputs) -> Tensor:
+    """E4 = v . (r_proj R_d), relative position only: (1, H, Lq, Lk), one table for all rows."""
+    by_distance = _position_only_by_distance(x)
+    # Windows of Lk distances, of which the first belongs to the last query
     if not torch.compiler.is_compiling():
-        return by_distance.unfold(-1, key_length, 1).flip(-2).unsqueeze(0)
-    # The same by number: that view would be compiled anew for every length.
-    count = position.size(1)
-    first = torch.arange(count - key_length, -1, -1, device=position.device)
-    column = first.unsqueeze(-1) + torch.arange(key_length, device=position.device)
+        # (H, N) -> (H, Lq, Lk)
+        return by_distance.unfold(-1, x.key_length, 1).flip(-2).unsqueeze(0)
+    # The same by indices: the view above would be compiled anew for every length.
+    device = x.position.device
+    first = torch.arange(x.position.size(1) - x.key_length, -1, -1, device=device)
+    column = first.unsqueeze(-1) + torch.arange(x.key_length, device=device)
     return by_distance[:, column].unsqueeze(0)
 
 
-def energy_by_distance(v: Tensor, position: Tensor) -> Tensor:
-    """Return E4 before it is laid out for queries and keys: (H, D), (H, N, D) -> (H, N)."""
+ENERGIES: dict[str, Callable[[EnergyInputs], Tensor]] = {
+    "query_key": query_key_energy,
+    "query_position": query_position_energy,
+    "key_only": key_only_energy,
+    "position_only": position_only_energy,
+}
+"""The specification of each term, by its name in :class:`attn_nmt.terms.AttentionTerms`."""
+
+
+class EnergySum(NamedTuple):
+    """The energy of every pair as ``query . key + bias``.
+
+    Shape:
+        - query: (B, H, Lq, D), to be multiplied with the keys; None = no product
+        - bias: broadcastable to (B, H, Lq, Lk); None = zero
+    """
+
+    query: Tensor | None
+    bias: Tensor | None
+    terms: tuple[str, ...]
+    """The terms that entered, each once."""
+
+
+def sum_energies(
+    x: EnergyInputs,
+    terms: AttentionTerms,
+    *,
+    with_product: bool,
+    dtype: torch.dtype | None = None,
+) -> EnergySum:
+    """Sum the enabled terms, each of which enters either the product or the bias.
+
+    Args:
+        x: what the terms read.
+        terms: which are enabled.
+        with_product: leave query . key to the caller, whose attention multiplies them itself;
+            otherwise every term is in the bias.
+        dtype: type in which the terms are added up; None for their own.
+    """
+    pending = list(terms.enabled)
+    summands: dict[tuple[str, ...], Tensor] = {}
+    if terms.query_position and terms.position_only:
+        summands["query_position", "position_only"] = _joint_position_energy(x)
+        pending.remove("query_position")
+        pending.remove("position_only")
+    query: Tensor | None = None
+    multiplied: tuple[str, ...] = ()
+    if with_product and terms.query_key:
+        query, multiplied = x.query, ("query_key",)
+        pending.remove("query_key")
+        if terms.key_only and not _is_cheaper_as_bias(x, bool(summands) or len(pending) > 1):
+            # (q + u) . k
+            query, multiplied = x.query + x.u.unsqueeze(1), ("query_key", "key_only")
+            pending.remove("key_only")
+    summands |= {(name,): ENERGIES[name](x) for name in pending}
+    added = (energy.to(dtype or energy.dtype) for energy in summands.values())
+    bias = reduce(torch.add, added) if summands else None
+    return EnergySum(query, bias, (*multiplied, *itertools.chain(*summands)))
+
+
+def _is_cheaper_as_bias(x: EnergyInputs, has_bias: bool) -> bool:
+    """Whether to add the energies of key_only to a bias that exists, rather than u to the query.
+
+    A row of energies is shorter than a query, and the query is kept for the bias anyway. Compiled,
+    either is a single pass, and a rule about lengths would only cause recompilation.
+    """
+    return has_bias and not torch.compiler.is_compiling() and x.key_length <= x.key.size(-1)
+
+
+def _joint_position_energy(x: EnergyInputs) -> Tensor:
+    """E2 + E4 = (q + v) . r, both position terms in one product: (B, H, Lq, Lk)."""
+    # (H, 1, N) + (H, Lq * B, D) @ (H, D, N) = (H, Lq * B, N)
+    by_distance = torch.baddbmm(
+        _position_only_by_distance(x).unsqueeze(1),
+        _query_rows(x.query),
+        x.position.transpose(-1, -2),
+    )
+    return _by_key(by_distance, x)
+
+
+def _position_only_by_distance(x: EnergyInputs) -> Tensor:
     # (H, N, D) @ (H, D, 1) = (H, N, 1) -> (H, N)
-    return (position @ v.unsqueeze(-1)).squeeze(-1)
+    return (x.position @ x.v.unsqueeze(-1)).squeeze(-1)
+
+
+def _query_rows(query: Tensor) -> Tensor:
+    """(B, H, Lq, D) -> (H, Lq * B, D), a view of what was projected time first."""
+    batch, heads, length, width = query.shape
+    return query.permute(1, 2, 0, 3).reshape(heads, length * batch, width)
+
+
+def _by_key(by_distance: Tensor, x: EnergyInputs) -> Tensor:
+    """Energies by distance, (H, Lq * B, N), to energies by key, (B, H, Lq, Lk)."""
+    batch, heads, length, _ = x.query.shape
+    return relative_shift(by_distance.view(heads, length, batch, -1), x.key_length)

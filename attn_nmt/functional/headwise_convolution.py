@@ -1,7 +1,7 @@
-"""Convolution with one kernel a head, which may differ from position to position.
+"""Convolution with one kernel per head, which may differ between positions.
 
-The kernels of a block of queries make a band matrix over the window of tokens that they reach, so
-that a convolution is a matrix product a block and its cost is linear in the length.
+The kernels of a block of queries form a band matrix over the window of tokens that they reach, so a
+convolution is one matrix product per block and its cost is linear in the length.
 """
 
 from __future__ import annotations
@@ -9,12 +9,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from attn_nmt.functional.banded import (
-    block_length,
-    from_query_blocks,
-    key_windows,
-    query_blocks,
-)
+from attn_nmt.functional.windows import Windows, block_length
 
 
 def headwise_convolution(
@@ -27,19 +22,20 @@ def headwise_convolution(
         - value: (B, H, Lk, D); query 0 stands at its index ``query_offset``, the last at its end
         - output: (B, H, Lq, D)
     """
-    batch, taps, key_length = len(value), kernel.size(-1), value.size(2)
+    taps, key_length = kernel.size(-1), value.size(2)
     length = key_length - query_offset
     # How far the first query reaches beyond the first value, and the last one beyond the last.
-    before, after = backward - query_offset, taps - 1 - backward + query_offset
+    left, right = backward - query_offset, taps - 1 - backward + query_offset
     block = min(length, block_length(taps - 1, 0))
     if length == block:
-        return band_matrix(kernel, block)[..., before : before + key_length] @ value
-    blocks = -(-length // block)
-    windows = key_windows(value, block, blocks, before, after)
+        # (B, H, Lq, Lk) @ (B, H, Lk, D) = (B, H, Lq, D)
+        return band_matrix(kernel, block)[..., left : left + key_length] @ value
+    windows = Windows(block, -(-length // block), left, right)
     if kernel.size(2) > 1:
-        kernel = query_blocks(kernel, block)
-    mixed = band_matrix(kernel, block) @ windows
-    return from_query_blocks(mixed, length, batch)
+        kernel = windows.cut_queries(kernel)
+    # (B * blocks, H, block, window) @ (B * blocks, H, window, D) = (B * blocks, H, block, D)
+    output = band_matrix(kernel, block) @ windows.cut_keys(value)
+    return windows.join_queries(output, length)
 
 
 def band_matrix(kernel: Tensor, length: int) -> Tensor:

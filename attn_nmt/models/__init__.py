@@ -1,12 +1,11 @@
-"""The models as fairseq sees them; fairseq imports the files of this folder by itself.
+"""The models as fairseq sees them; fairseq imports the files of this directory by itself.
 
-- ``stack_flags``, ``mechanism_flags``: every flag; ``config``: their rules
-- ``layer_plan``: what the flags mean for each layer; ``per_layer``: reading a list
-- ``mechanisms``: from the plan of a layer to its modules
-- ``sublayers``: what both kinds of layer share; ``layers``: an encoder and a decoder layer
-- ``compilation``: what ``--compile-layers`` does
-- ``offset_log``: what ``--log-offsets`` writes
+- ``flags``: every flag and its help; ``config``: their rules, and what they mean for each layer
+- ``mechanisms``: the registry: what builds each mechanism, which flags it reads, what it costs
+- ``costs``: multiply-adds and parameters of each mechanism
+- ``layers``: an encoder and a decoder layer
 - ``attn_transformer``: encoder, decoder and model
+- ``compilation``: ``--compile-layers``
 - ``architectures``: the names for ``--arch``
 """
 

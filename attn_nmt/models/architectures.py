@@ -1,4 +1,4 @@
-"""The names for ``--arch``: a mechanism and a size; a flag on the command line wins over both."""
+"""The names for ``--arch``: a mechanism and a size; a flag on the command line overrides both."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 from fairseq.models import register_model_architecture
 
 from attn_nmt.models import attn_transformer  # noqa: F401  registers the model first
-from attn_nmt.models.layer_plan import SIDES
-from attn_nmt.models.mechanism_flags import NO_SUBLAYER
+from attn_nmt.models.mechanisms import NO_SUBLAYER, SELF_ATTENTION, SIDES
 from attn_nmt.terms import ALL_TERMS
 
 SIZES: dict[str, dict[str, int]] = {
@@ -39,8 +38,12 @@ MECHANISMS: dict[str, dict[str, Any]] = {
         f"{name}_deformable": {**flags, "deformable_kernel_size": 3}
         for name, flags in ATTENTION.items()
     },
-    "attn_transformer_dynamic": {"self_attn_type": "dynamic"},
-    "attn_transformer_lightweight": {"self_attn_type": "lightweight"},
+    # What stands in place of attention: attn_transformer_dynamic, attn_transformer_lightweight.
+    **{
+        f"attn_transformer_{kind}": {"self_attn_type": kind}
+        for kind in SELF_ATTENTION
+        if kind not in ("relative", NO_SUBLAYER)
+    },
 }
 
 

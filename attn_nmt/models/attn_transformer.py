@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from fairseq.dataclass.utils import gen_parser_from_dataclass
 from fairseq.distributed import fsdp_wrap
+from fairseq.logging import metrics
 from fairseq.models import register_model
 from fairseq.models.transformer import (
     TransformerConfig,
@@ -19,31 +20,31 @@ from fairseq.modules.checkpoint_activations import checkpoint_wrapper
 from fairseq.utils import convert_padding_direction
 from torch import Tensor, nn
 
-from attn_nmt.functional.linear import linear
 from attn_nmt.models.compilation import compile_layer, only_in_training
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.layers import DecoderLayer, EncoderLayer
-from attn_nmt.models.offset_log import OffsetLog
-from attn_nmt.modules.key_sharing import follow
+from attn_nmt.modules import DeformableConv1d
+from attn_nmt.modules.kv_cache import rows_after_reorder
+from attn_nmt.modules.linear import linear
 
 EncoderOut = dict[str, list[Tensor]]
 
 
 class AttnEncoder(TransformerEncoderBase):
-    """Source tokens (B, S) -> memory (S, B, C), padding on the right whatever side it came on.
+    """Source tokens (B, S) -> memory (S, B, C), with the padding moved to the right.
 
     fairseq pads the source on the left by default. Encoder-decoder attention counts positions from
     the start of the sentence, so a translation would otherwise depend on its neighbours' lengths.
     """
 
     def __init__(self, cfg: TransformerConfig, dictionary: Any, embed_tokens: nn.Module) -> None:
-        # fairseq's constructor builds the layers one by one, and does not say which is which.
-        self._plans = iter(cfg.plan["encoder"])
+        # fairseq's constructor builds the layers one by one, without their numbers.
+        self._layer_configs = iter(cfg.layer_configs["encoder"])
         super().__init__(cfg, dictionary, embed_tokens)
 
     def build_encoder_layer(self, cfg: TransformerConfig) -> nn.Module:
         """Build one layer; called by fairseq's constructor."""
-        return _wrap(EncoderLayer(cfg, next(self._plans)), cfg)
+        return _wrap(EncoderLayer(cfg, next(self._layer_configs)), cfg)
 
     def forward(
         self,
@@ -66,13 +67,13 @@ class AttnEncoder(TransformerEncoderBase):
         return encoder_out
 
     def reorder_encoder_out(self, encoder_out: EncoderOut, new_order: Tensor) -> EncoderOut:
-        """Follow the beam search; all beams of a sentence share its memory, (S, B, C).
+        """Follow a beam search; all beams of a sentence share its memory, (S, B, C).
 
         "rows_per_sentence" is how many beams each sentence of the result stands for.
         """
-        rows_before = encoder_out.get("rows_per_sentence", [torch.tensor(1)])
+        (old_rows,) = encoder_out.get("rows_per_sentence", [torch.tensor(1)])
         sentences = encoder_out["encoder_out"][0].size(1)
-        kept, rows = follow(new_order, int(rows_before[0]), sentences)
+        kept, rows = rows_after_reorder(new_order, int(old_rows), sentences)
         if kept is not None:
             encoder_out = super().reorder_encoder_out(encoder_out, kept)
         return {**encoder_out, "rows_per_sentence": [torch.tensor(rows)]}
@@ -82,14 +83,14 @@ class AttnDecoder(TransformerDecoderBase):
     """Target tokens (B, T) and memory -> logits (B, T, V)."""
 
     def __init__(self, cfg: TransformerConfig, dictionary: Any, embed_tokens: nn.Module) -> None:
-        self._plans = iter(cfg.plan["decoder"])
+        self._layer_configs = iter(cfg.layer_configs["decoder"])
         super().__init__(cfg, dictionary, embed_tokens)
 
     def build_decoder_layer(
         self, cfg: TransformerConfig, no_encoder_attn: bool = False
     ) -> nn.Module:
         """Build one layer; called by fairseq's constructor."""
-        return _wrap(DecoderLayer(cfg, next(self._plans)), cfg)
+        return _wrap(DecoderLayer(cfg, next(self._layer_configs)), cfg)
 
     def output_layer(self, features: Tensor) -> Tensor:
         """Return the logits: (B, T, C) -> (B, T, V)."""
@@ -129,6 +130,31 @@ class AttnDecoder(TransformerDecoderBase):
             is_pad = is_pad.repeat_interleave(len(prev_output_tokens) // len(is_pad), dim=0)
             extra["attn"] = [_pad_left(weights, is_pad) for weights in extra["attn"]]
         return x, extra
+
+
+class OffsetLog:
+    """``--log-offsets``: how far the taps of deformable convolutions move, in fairseq's log.
+
+    fairseq prints every ``--log-interval``, averaged over the updates since the last time:
+    ``offset_mean`` and ``offset_max``, the mean and the largest absolute offset in tokens, and
+    ``offset_outside``, the part of the taps' weight that falls outside the sentence or, in the
+    decoder, on later tokens. With several processes, those of the first one.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._convolutions = [m for m in model.modules() if isinstance(m, DeformableConv1d)]
+        for module in self._convolutions:
+            module.records_statistics = True
+
+    def write(self) -> None:
+        """Log the statistics of the last forward pass."""
+        recorded = [m.statistics for m in self._convolutions if m.statistics is not None]
+        for layer in recorded:
+            metrics.log_scalar("offset_mean", layer.mean, layer.count, priority=500, round=4)
+            metrics.log_scalar("offset_outside", layer.outside, layer.count, priority=502, round=4)
+        if recorded:
+            largest = torch.stack([layer.maximum for layer in recorded]).max()
+            metrics.log_scalar("offset_max", largest, priority=501, round=4)
 
 
 @register_model("attn_transformer", dataclass=AttnTransformerConfig)

@@ -1,4 +1,4 @@
-"""--compile-layers: every layer through ``torch.compile`` in training, as it stands otherwise."""
+"""``--compile-layers``: every layer through ``torch.compile`` in training, uncompiled otherwise."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import torch
 from fairseq.models.transformer import TransformerDecoderBase, TransformerEncoderBase
 from torch import nn
 
-_VARIANTS = 64
+_MAX_VARIANTS = 64
 
 
 def compile_layer(layer: nn.Module, **options: Any) -> None:
     """Have a layer compiled at its first call, once for all lengths and sizes of batches.
 
-    Layer by layer, as equal ones then share what is compiled. Names of parameters stay as they are,
-    and a copy of the layer, as for an average of weights, is not compiled. ``options`` are those of
-    ``torch.compile``.
+    Layer by layer, so that equal layers share one compilation. Names of parameters stay as they
+    are, and a copy of the layer, as for an average of weights, is not compiled. ``options`` are
+    those of ``torch.compile``.
     """
-    # Padding or none, short or long, one sentence or several, and layers that differ: each is
-    # compiled by itself, and beyond the limit torch would go back to the slow way.
-    torch._dynamo.config.recompile_limit = max(_VARIANTS, torch._dynamo.config.recompile_limit)
+    # With padding and without, short and long, one sentence and several, and layers that differ are
+    # compiled separately; beyond the limit torch would fall back to eager mode.
+    torch._dynamo.config.recompile_limit = max(_MAX_VARIANTS, torch._dynamo.config.recompile_limit)
     layer.compile(dynamic=True, **options)
 
 
 def only_in_training(
     side: TransformerEncoderBase | TransformerDecoderBase,
 ) -> AbstractContextManager[object]:
-    """Return a context in which what the flag compiles is not, unless ``side`` is being trained.
+    """Return a context in which compiled layers run eagerly, unless ``side`` is being trained.
 
-    A search changes shapes and caches at every step, which would be compiled over and over again.
-    Without the flag, what a caller has compiled is the caller's.
+    A search changes shapes and caches at every step, and each would be compiled again. Without the
+    flag the context does nothing: what a caller has compiled stays compiled.
 
     Args:
         side: encoder or decoder.

@@ -1,22 +1,122 @@
-"""One layer of the encoder and one of the decoder."""
+"""One layer of the encoder and one of the decoder: residual sublayers around the mechanisms."""
 
 from __future__ import annotations
 
-from fairseq.models.transformer import TransformerConfig
-from fairseq.modules import LayerNorm
-from torch import Tensor
+from collections.abc import Callable
 
-from attn_nmt.models.layer_plan import LayerPlan
-from attn_nmt.models.sublayers import TransformerLayer
+from fairseq import utils
+from fairseq.models.transformer import TransformerConfig
+from fairseq.modules import FairseqDropout, LayerNorm
+from torch import Tensor, nn
+
+from attn_nmt.models.mechanisms import LayerConfig
 from attn_nmt.modules import RelativeMultiheadAttention
 from attn_nmt.modules.incremental import IncrementalState
+from attn_nmt.modules.linear import Linear
+
+Sublayer = Callable[[Tensor], Tensor]
+
+
+class TransformerLayer(nn.Module):
+    """What both sides share (Vaswani et al. 2017): deformable, self-attention, feed-forward.
+
+    ``deformable`` and ``self_attn`` are None where the layer has none, and so are their layer
+    norms; ``self_attn`` may be a convolution.
+    """
+
+    def __init__(self, config: TransformerConfig, layer: LayerConfig) -> None:
+        super().__init__()
+        self.config = layer
+        width, name = layer.embed_dim, type(self).__name__
+        self.normalize_before = getattr(config, layer.side).normalize_before
+        self.dropout_module = FairseqDropout(config.dropout, module_name=name)
+        self.activation_dropout_module = FairseqDropout(config.activation_dropout, module_name=name)
+        self.activation_fn = utils.get_activation_fn(config.activation_fn)
+        self.deformable = layer.build("deformable")
+        self.deformable_layer_norm = None if self.deformable is None else LayerNorm(width)
+        self.self_attn = layer.build("self_attn")
+        self.self_attn_layer_norm = None if self.self_attn is None else LayerNorm(width)
+        self.fc1 = Linear(width, layer.ffn_embed_dim)
+        self.fc2 = Linear(layer.ffn_embed_dim, width)
+        self.context_broadcast = layer.build("context_broadcast")
+        self.final_layer_norm = LayerNorm(width)
+
+    def residual(self, x: Tensor, sublayer: Sublayer, norm: nn.Module) -> Tensor:
+        """Return norm(x + dropout(sublayer(x))), or x + dropout(sublayer(norm(x))) if pre-norm."""
+        if self.normalize_before:
+            return x + self.dropout_module(sublayer(norm(x)))
+        return norm(x + self.dropout_module(sublayer(x)))
+
+    def deform(
+        self,
+        x: Tensor,
+        padding_mask: Tensor | None,
+        incremental_state: IncrementalState | None = None,
+    ) -> Tensor:
+        """Apply the deformable sublayer; without one, return ``x``.
+
+        Shape:
+            - x, output: (L, B, C)
+            - padding_mask: (B, L), True = padding
+        """
+        convolve, norm = self.deformable, self.deformable_layer_norm
+        if convolve is None or norm is None:
+            return x
+        return self.residual(x, lambda y: convolve(y, padding_mask, incremental_state), norm)
+
+    def self_attention(
+        self,
+        x: Tensor,
+        padding_mask: Tensor | None,
+        incremental_state: IncrementalState | None = None,
+        attn_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Apply self-attention or the convolution in its place; without one, return ``x``.
+
+        Shape:
+            - x, output: (L, B, C)
+            - padding_mask: (B, L), True = padding
+            - attn_mask: (L, L), True = blocked, beyond causality, which needs no mask
+
+        Raises:
+            ValueError: if a convolution is given an ``attn_mask``, which it cannot follow.
+        """
+        module, norm = self.self_attn, self.self_attn_layer_norm
+        if module is None or norm is None:
+            return x
+        if isinstance(module, RelativeMultiheadAttention):
+            options = {
+                "key_padding_mask": padding_mask,
+                "incremental_state": incremental_state,
+                "attn_mask": attn_mask,
+                "need_weights": False,
+            }
+            return self.residual(x, lambda y: module(y, **options)[0], norm)
+        if attn_mask is not None:
+            raise ValueError("`attn_mask` must be None where self-attention is a convolution.")
+        return self.residual(x, lambda y: module(y, padding_mask, incremental_state), norm)
+
+    def feed_forward(
+        self,
+        x: Tensor,
+        padding_mask: Tensor | None,
+        incremental_state: IncrementalState | None = None,
+    ) -> Tensor:
+        """Apply the feed-forward sublayer, with context broadcasting at its end: (L, B, C)."""
+
+        def transform(y: Tensor) -> Tensor:
+            # (L, B, C) -> (L, B, ffn_dim) -> (L, B, C)
+            y = self.fc2(self.activation_dropout_module(self.activation_fn(self.fc1(y))))
+            if self.context_broadcast is None:
+                return y
+            broadcast: Tensor = self.context_broadcast(y, padding_mask, incremental_state)
+            return broadcast
+
+        return self.residual(x, transform, self.final_layer_norm)
 
 
 class EncoderLayer(TransformerLayer):
     """Deformable convolution, self-attention, feed-forward."""
-
-    def __init__(self, config: TransformerConfig, plan: LayerPlan) -> None:
-        super().__init__(config, config.encoder, plan, causal=False)
 
     def forward(self, x: Tensor, encoder_padding_mask: Tensor | None) -> Tensor:
         """Encode one layer.
@@ -34,18 +134,14 @@ class EncoderLayer(TransformerLayer):
 
 
 class DecoderLayer(TransformerLayer):
-    """The same, all of it causal, with attention over the encoder's output before the last."""
+    """The same, all causal, with encoder-decoder attention before the feed-forward sublayer."""
 
-    def __init__(self, config: TransformerConfig, plan: LayerPlan) -> None:
-        side = config.decoder
-        super().__init__(config, side, plan, causal=True)
-        self.encoder_attn = RelativeMultiheadAttention(
-            side.embed_dim,
-            side.attention_heads,
-            terms=plan.cross_attn_terms,
-            dropout=config.attention_dropout,
-        )
-        self.encoder_attn_layer_norm = LayerNorm(side.embed_dim)
+    def __init__(self, config: TransformerConfig, layer: LayerConfig) -> None:
+        super().__init__(config, layer)
+        attention = layer.build("encoder_attn")
+        assert attention is not None, "a decoder layer has encoder-decoder attention"
+        self.encoder_attn = attention
+        self.encoder_attn_layer_norm = LayerNorm(layer.embed_dim)
 
     def forward(
         self,
@@ -59,6 +155,9 @@ class DecoderLayer(TransformerLayer):
         need_head_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None, None]:
         """Decode one layer, the whole target or the tokens that follow ``incremental_state``.
+
+        fairseq sets ``need_attn`` for the last layer in every forward pass, in training too, so
+        that layer always computes the weights of its encoder-decoder attention.
 
         Shape:
             - x, first output: (T, B, C)

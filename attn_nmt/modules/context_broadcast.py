@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
-from attn_nmt.functional.running_sum import running_sum
+from attn_nmt.functional.cumulative import cumulative_sum
 from attn_nmt.modules.arguments import require_positive
 from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
+
+
+class CumulativeSum(NamedTuple):
+    """The sum of all tokens so far, (B, C), and their number, (B, 1)."""
+
+    total: Tensor
+    number: Tensor
+
+    def reorder(self, new_order: Tensor) -> CumulativeSum:
+        """Follow a beam search."""
+        return CumulativeSum(*(tensor.index_select(0, new_order) for tensor in self))
 
 
 class ContextBroadcast(IncrementalModule):
@@ -20,7 +33,7 @@ class ContextBroadcast(IncrementalModule):
 
     Args:
         embed_dim: channels C.
-        scaled: learn one s a channel, zero to begin with.
+        scaled: learn one s per channel, zero to begin with.
         causal: a token sees none to its right.
     """
 
@@ -36,7 +49,7 @@ class ContextBroadcast(IncrementalModule):
         padding_mask: Tensor | None = None,
         incremental_state: IncrementalState | None = None,
     ) -> Tensor:
-        """Add the mean, time first; with ``incremental_state``, go on where the last call ended.
+        """Add the mean, time first; with ``incremental_state``, continue where the last call ended.
 
         Shape:
             - x, output: (L, B, C)
@@ -61,10 +74,9 @@ class ContextBroadcast(IncrementalModule):
             tokens, counted = tokens.masked_fill(padded, 0.0), counted.masked_fill(padded, 0.0)
         if not self.causal:
             return tokens.sum(0, keepdim=True) / counted.sum(0, keepdim=True).clamp(min=1.0)
-        total, count = running_sum(tokens), counted.cumsum(0)
-        past = self._get_input_buffer(incremental_state)
-        earlier_total, earlier_count = past.get("total"), past.get("count")
-        if earlier_total is not None and earlier_count is not None:
-            total, count = total + earlier_total, count + earlier_count
-        self._set_input_buffer(incremental_state, {"total": total[-1], "count": count[-1]})
+        total, count = cumulative_sum(tokens), counted.cumsum(0)
+        past: CumulativeSum | None = self.load_cache(incremental_state)
+        if past is not None:
+            total, count = total + past.total, count + past.number
+        self.store_cache(incremental_state, CumulativeSum(total[-1], count[-1]))
         return total / count.clamp(min=1.0)

@@ -1,19 +1,108 @@
-"""A convolution whose taps are moved by what each token says (Equation 4)."""
+"""A convolution whose taps are moved by offsets that each token predicts (Equation 4)."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from attn_nmt.functional.deformable import TokenTable, neighbours, read_between
-from attn_nmt.functional.linear import linear
+from attn_nmt.functional.deformable import TokenTable, gather_interpolated, neighbours
 from attn_nmt.modules.arguments import require_positive
 from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
-from attn_nmt.modules.linear import Linear
-from attn_nmt.modules.offset_statistics import OffsetStatistics
-from attn_nmt.modules.token_buffer import SHARED_STATE, TokenBuffer
+from attn_nmt.modules.linear import Linear, linear
+
+
+class TokenBuffer(NamedTuple):
+    """The inputs of earlier decoding steps, each written once and never moved.
+
+    A step writes its own behind the others, in place, so two continuations of one cache must not
+    share it. A beam search reorders row numbers only.
+
+    Shape:
+        - rows: (capacity, C), of which the first ``filled`` are
+        - row_ids: (B, L), the row of each token of each sentence
+    """
+
+    rows: Tensor
+    row_ids: Tensor
+    filled: int
+
+    @classmethod
+    def empty(cls, like: Tensor) -> TokenBuffer:
+        """Return the buffer before the first step, for tokens (n, B, C)."""
+        row_ids = torch.empty(like.size(1), 0, dtype=torch.long, device=like.device)
+        return cls(like.new_empty(0, like.size(2)), row_ids, 0)
+
+    def append(self, new: Tensor) -> TokenBuffer:
+        """Write the tokens of a step, (n, B, C), behind those before."""
+        tokens = new.flatten(0, 1)
+        end = self.filled + len(tokens)
+        rows = self._with_capacity(end)
+        rows[self.filled : end] = tokens
+        # (n * B) -> (n, B) -> (B, n)
+        row_ids = torch.arange(self.filled, end, device=new.device).view(new.shape[:2]).T
+        return TokenBuffer(rows, torch.cat((self.row_ids, row_ids), dim=1), end)
+
+    def _with_capacity(self, needed: int) -> Tensor:
+        # Where gradients are kept, an earlier step may still need the buffer as it was.
+        keeps_gradients = torch.is_grad_enabled()
+        if needed <= len(self.rows) and not keeps_gradients:
+            return self.rows
+        rows = self.rows.new_zeros(needed if keeps_gradients else 2 * needed, self.rows.size(1))
+        rows[: self.filled] = self.rows[: self.filled]
+        return rows
+
+    def reorder(self, new_order: Tensor) -> TokenBuffer:
+        """Follow a beam search."""
+        return self._replace(row_ids=self.row_ids.index_select(0, new_order))
+
+    def table(self) -> TokenTable:
+        """Return the tokens so far for reading."""
+        return TokenTable(self.rows, self.row_ids, self.row_ids.size(1))
+
+
+@dataclass(frozen=True)
+class OffsetStatistics:
+    """What a training log should say about offsets: do they move, and do they explode?
+
+    Scalar tensors over the sampling positions of one call, padding left out.
+    """
+
+    mean: Tensor
+    """Mean absolute offset, in tokens."""
+    maximum: Tensor
+    """Largest absolute offset, in tokens."""
+    outside: Tensor
+    """Part of the taps' weight that falls outside the sentence or, if causal, on later tokens."""
+    count: Tensor
+    """Number of sampling positions."""
+
+    @classmethod
+    @torch.no_grad()
+    def of(
+        cls, offsets: Tensor, token: Tensor, weight: Tensor, padding_mask: Tensor | None
+    ) -> OffsetStatistics:
+        """Look at what :func:`attn_nmt.functional.deformable.neighbours` returned.
+
+        Shape:
+            - offsets: (L, B, K); token, weight: (L, B, K, 2)
+            - padding_mask: (B, L), True = padding
+        """
+        moved = offsets.detach().abs().float()
+        real = torch.ones_like(moved, dtype=torch.bool)
+        if padding_mask is not None:
+            real = real & ~padding_mask.T.unsqueeze(-1)
+            # (B, L) read at (B, L * K * 2), and back to the axes of token
+            padded = padding_mask.gather(1, token.transpose(0, 1).flatten(1))
+            weight = weight * ~padded.view_as(token.transpose(0, 1)).transpose(0, 1)
+        moved = moved.masked_fill(~real, 0.0)
+        outside = (1 - weight.sum(-1)).masked_fill(~real, 0.0)
+        count = real.sum()
+        some = count.clamp(min=1)
+        return cls(moved.sum() / some, moved.max(), outside.sum() / some, count)
 
 
 class DeformableConv1d(IncrementalModule):
@@ -24,26 +113,24 @@ class DeformableConv1d(IncrementalModule):
         y_q = bias + sum_m weight[:, :, m] . sum_k max(0, 1 - |k - (q + p_m + o_qm)|) x_k
         o_q = offsets(x)_q, predicted from x_q alone
 
-    k runs over the tokens of the sentence that are not padding, if causal over those up to q; all
-    else counts as zero. Offsets are not bounded. Time and memory are linear in the length; a step
-    of cached decoding reads 2K tokens.
+    k runs over the tokens of the sentence that are not padding, if causal over those up to q;
+    everything else counts as zero. Offsets are not bounded. Time and memory are linear in the
+    length; a step of cached decoding reads 2K tokens.
 
-    The parameter of the offsets is kept ``1 / offset_lr_scale`` times too large. Adam moves every
+    The parameter of the offsets is stored ``1 / offset_lr_scale`` times too large. Adam moves every
     parameter by steps of the learning rate whatever the size of its gradient, so the offsets learn
     at ``offset_lr_scale`` times the rate of the rest (the paper's Footnote 2) without a parameter
-    group of their own. With plain SGD it would be the square of that.
+    group of their own. With plain SGD the factor would be squared.
 
     Args:
         embed_dim: channels C in and out.
         kernel_size: taps K. An even number, if not causal, puts them between tokens.
         causal: a token sees none to its right, not through interpolation either.
-        offset_lr_scale: rate of the offset predictor, as a part of that of all others.
+        offset_lr_scale: learning rate of the offset predictor relative to all other parameters.
 
     Raises:
         ValueError: for any argument that breaks its rule, naming the rule and the value.
     """
-
-    SHARED_STATE = SHARED_STATE
 
     def __init__(
         self,
@@ -72,15 +159,15 @@ class DeformableConv1d(IncrementalModule):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Glorot-uniform taps, no bias, no offsets: an ordinary convolution to begin with."""
+        """Glorot-uniform taps, zero bias and offsets: an ordinary convolution to begin with."""
         nn.init.xavier_uniform_(self.weight)
         nn.init.zeros_(self.bias)
         nn.init.zeros_(self.offset_proj.weight)
 
     def offsets(self, x: Tensor) -> Tensor:
         """Return how far each token moves its taps, in tokens: (L, B, C) -> (L, B, K)."""
-        moved: Tensor = self.offset_proj(x)
-        return moved * self.offset_lr_scale
+        offsets: Tensor = self.offset_proj(x)
+        return offsets * self.offset_lr_scale
 
     def forward(
         self,
@@ -88,7 +175,7 @@ class DeformableConv1d(IncrementalModule):
         padding_mask: Tensor | None = None,
         incremental_state: IncrementalState | None = None,
     ) -> Tensor:
-        """Convolve, time first; with ``incremental_state``, go on where the last call ended.
+        """Convolve, time first; with ``incremental_state``, continue where the last call ended.
 
         Shape:
             - x, output: (L, B, C)
@@ -100,32 +187,32 @@ class DeformableConv1d(IncrementalModule):
         self.require_causal(incremental_state)
         tokens = x if padding_mask is None else x.masked_fill(padding_mask.T.unsqueeze(-1), 0.0)
         table, offsets = self._tokens_so_far(tokens, incremental_state), self.offsets(x)
-        _, token, share = self.sampling(offsets, length=table.length)
+        _, token, weight = self.sampling(offsets, length=table.length)
         if self.records_statistics and self.training:
-            self.statistics = OffsetStatistics.of(offsets, token, share, padding_mask)
+            self.statistics = OffsetStatistics.of(offsets, token, weight, padding_mask)
         # (L, B, K, C) -> (L, B, K * C) @ (K * C, C) = (L, B, C)
-        read = read_between(table, token, share).flatten(-2)
-        return linear(read, self.weight.transpose(1, 2).flatten(1), self.bias)
+        taps = gather_interpolated(table, token, weight).flatten(-2)
+        return linear(taps, self.weight.transpose(1, 2).flatten(1), self.bias)
 
     def _tokens_so_far(
         self, tokens: Tensor, incremental_state: IncrementalState | None
     ) -> TokenTable:
         """Return the tokens of this call, (L, B, C), behind those of earlier steps."""
         if incremental_state is None:
-            return TokenTable.of(tokens)
-        buffer = TokenBuffer.from_state(self._get_input_buffer(incremental_state))
-        buffer = buffer.append(tokens)
-        self._set_input_buffer(incremental_state, buffer.to_state())
+            return TokenTable.from_batch(tokens)
+        past: TokenBuffer = self.load_cache(incremental_state) or TokenBuffer.empty(tokens)
+        buffer = past.append(tokens)
+        self.store_cache(incremental_state, buffer)
         return buffer.table()
 
     def sampling(self, offsets: Tensor, *, length: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return where the taps of the last Lq of ``length`` tokens read, and what they find there.
+        """Return where the taps of the last Lq of ``length`` tokens read, and with which weights.
 
         Shape:
             - offsets: (Lq, B, K), of :meth:`offsets`
             - positions q + p_m + o_qm: (Lq, B, K), in tokens
-            - tokens, shares: (Lq, B, K, 2), the neighbours of each position and how much of them
-              is read: nothing of one outside the sentence or, if causal, of one after q
+            - tokens, weights: (Lq, B, K, 2), the neighbours of each position and the weight of
+              each: zero for one outside the sentence or, if causal, after q
         """
         # (Lq, 1, 1), the absolute position of each query
         query = torch.arange(length - len(offsets), length, device=offsets.device)[:, None, None]

@@ -1,6 +1,13 @@
-"""What dynamic and lightweight convolution share: gate, one kernel a head, cache, projections."""
+"""Dynamic and lightweight convolution in place of self-attention: one kernel per head.
+
+``HeadwiseConv1d`` holds what they share: gate, projections, cache. A subclass says where its
+kernels come from.
+"""
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -8,25 +15,45 @@ from torch import Tensor, nn
 
 from attn_nmt.functional.headwise_convolution import headwise_convolution
 from attn_nmt.modules.arguments import require_heads, require_positive, require_probability
-from attn_nmt.modules.history import ORDER, extend
-from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
+from attn_nmt.modules.incremental import (
+    IncrementalModule,
+    IncrementalState,
+    append_tokens,
+    compose_orders,
+)
 from attn_nmt.modules.linear import Linear
 
 
-class HeadwiseConv1d(IncrementalModule):
+class PastTokens(NamedTuple):
+    """The gated tokens of earlier steps that a kernel still reaches.
+
+    Shape:
+        - tokens: (B, H, L, D); order: (R), the row that each row has become, None = their own
+    """
+
+    tokens: Tensor
+    order: Tensor | None = None
+
+    def reorder(self, new_order: Tensor) -> PastTokens:
+        """Follow a beam search; the next step moves the tokens."""
+        return PastTokens(self.tokens, compose_orders(self.order, new_order))
+
+
+class HeadwiseConv1d(IncrementalModule, ABC):
     """Convolution in place of self-attention, without saying where its kernels come from::
 
         z = glu(in_proj x), or in_proj x without glu
-        y_q = out_proj(sum over taps m of kernel[head, q, m] z_{q + m - back})
+        y_q = out_proj(sum over taps m of kernel[head, q, m] z_{q + m - backward})
 
-    The kernel of a head sums up to one over its K taps and serves C / H channels. Taps outside the
-    sentence and on padding count as zero, and the others are not made up for them, as in fairseq's
-    modules. back = K - 1 if causal; else (K - 1) // 2, as ``padding="same"`` of ``nn.Conv1d``.
+    A kernel serves C / H channels, and in both subclasses sums to one over its K taps. Taps outside
+    the sentence and on padding count as zero, and the others are not rescaled for them, as in
+    fairseq's modules. backward = K - 1 if causal; else (K - 1) // 2, as ``padding="same"`` of
+    ``nn.Conv1d``.
 
     Args:
         embed_dim: channels C in and out.
         kernel_size: taps K.
-        num_heads: heads H, that is kernels; must divide ``embed_dim``.
+        num_heads: heads H, each with a kernel; must divide ``embed_dim``.
         causal: a token sees none to its right.
         dropout: probability of dropping an entry of a kernel in training (DropConnect).
         glu: project to 2C channels and gate one half with the other.
@@ -34,8 +61,6 @@ class HeadwiseConv1d(IncrementalModule):
     Raises:
         ValueError: for any argument that breaks its rule, naming the rule and the value.
     """
-
-    LATE_STATE = ("past",)
 
     def __init__(
         self,
@@ -53,13 +78,24 @@ class HeadwiseConv1d(IncrementalModule):
         require_probability("dropout", dropout)
         self.embed_dim, self.kernel_size, self.num_heads = embed_dim, kernel_size, num_heads
         self.causal, self.dropout, self.glu = causal, dropout, glu
+        self.backward = kernel_size - 1 if causal else (kernel_size - 1) // 2
         self.in_proj = Linear(embed_dim, 2 * embed_dim if glu else embed_dim)
         self.out_proj = Linear(embed_dim, embed_dim)
-        self._build_kernel()
+        self.build_kernel()
         self.reset_parameters()
 
-    def _build_kernel(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def build_kernel(self) -> None:
+        """Create the parameters of the kernels."""
+
+    @abstractmethod
+    def kernels(self, z: Tensor) -> Tensor:
+        """Return the kernels.
+
+        Shape:
+            - z: (L, B, C), the gated input
+            - output: (B, H, L, K), or (1, H, 1, K) for the same kernel everywhere
+        """
 
     def reset_parameters(self) -> None:
         """Glorot-uniform weights, zero biases."""
@@ -69,22 +105,13 @@ class HeadwiseConv1d(IncrementalModule):
             else:
                 nn.init.xavier_uniform_(parameter)
 
-    def kernel_energies(self, z: Tensor) -> Tensor:
-        """Return the kernels before softmax, over the last axis.
-
-        Shape:
-            - z: (L, B, C)
-            - output: (B, H, L, K), or (1, H, 1, K) for the same kernel everywhere
-        """
-        raise NotImplementedError
-
     def forward(
         self,
         x: Tensor,
         padding_mask: Tensor | None = None,
         incremental_state: IncrementalState | None = None,
     ) -> Tensor:
-        """Convolve, time first; with ``incremental_state``, go on where the last call ended.
+        """Convolve, time first; with ``incremental_state``, continue where the last call ended.
 
         Shape:
             - x, output: (L, B, C)
@@ -98,45 +125,63 @@ class HeadwiseConv1d(IncrementalModule):
         kernel = F.dropout(self.kernels(z), self.dropout, self.training)
         if padding_mask is not None:
             z = z.masked_fill(padding_mask.T.unsqueeze(-1), 0.0)
-        value, seen = self._with_past(self.split_heads(z), incremental_state)
-        mixed = headwise_convolution(kernel, value, backward=self.back, query_offset=seen)
+        value, past_length = self.split_heads(z), 0
+        past: PastTokens | None = self.load_cache(incremental_state)
+        if past is not None:
+            value = append_tokens(past.tokens, value, past.order)
+            past_length = past.tokens.size(2)
+        kept = value[:, :, max(0, value.size(2) - self.kernel_size + 1) :]
+        self.store_cache(incremental_state, PastTokens(kept))
+        heads = headwise_convolution(
+            kernel, value, backward=self.backward, query_offset=past_length
+        )
         # (B, H, L, D) -> (L, B, C)
-        output: Tensor = self.out_proj(mixed.permute(2, 0, 1, 3).flatten(-2))
+        output: Tensor = self.out_proj(heads.permute(2, 0, 1, 3).flatten(-2))
         return output
 
     def gate(self, x: Tensor) -> Tensor:
         """Return z, what the kernels are predicted from and applied to: (L, B, C) -> (L, B, C)."""
         return F.glu(self.in_proj(x)) if self.glu else self.in_proj(x)
 
-    def kernels(self, z: Tensor) -> Tensor:
-        """Return the kernels, which sum up to one: (B, H, L, K), or (1, H, 1, K) for one alone."""
-        energies = self.kernel_energies(z)
-        precise = torch.promote_types(energies.dtype, torch.float32)
-        return energies.softmax(-1, precise).to(z.dtype)
-
-    @property
-    def back(self) -> int:
-        """How many tokens before its position a kernel begins."""
-        return self.kernel_size - 1 if self.causal else (self.kernel_size - 1) // 2
-
     def split_heads(self, x: Tensor) -> Tensor:
         """(L, B, H * N) -> (B, H, L, N)."""
         return x.view(*x.shape[:-1], self.num_heads, -1).permute(1, 2, 0, 3)
 
-    def _with_past(
-        self, value: Tensor, incremental_state: IncrementalState | None
-    ) -> tuple[Tensor, int]:
-        """Put the tokens that a kernel still reaches before these; return how many they are.
 
-        Shape:
-            - value: (B, H, L, D); the result has more in place of L
-        """
-        if incremental_state is None:
-            return value, 0
-        state, seen = self._get_input_buffer(incremental_state), 0
-        past = state.get("past")
-        if past is not None:
-            value, seen = extend(past, value, state.get(ORDER)), past.size(2)
-        reach = value[:, :, max(0, value.size(2) - self.kernel_size + 1) :]
-        self._set_input_buffer(incremental_state, {"past": reach})
-        return value, seen
+class DynamicConv1d(HeadwiseConv1d):
+    """Dynamic convolution: every token predicts the kernels that it is computed with.
+
+    kernel[head, q] = softmax over taps of kernel_proj z_q (Wu et al. 2019; Equations 5 to 7 of Zhu
+    et al. 2019). Arguments, call and errors are those of :class:`HeadwiseConv1d`.
+    """
+
+    def build_kernel(self) -> None:
+        """Create the projection from a token to its kernels."""
+        # No bias, as in Equation 7 and in fairseq.
+        self.kernel_proj = Linear(self.embed_dim, self.num_heads * self.kernel_size, bias=False)
+
+    def kernels(self, z: Tensor) -> Tensor:
+        """Return one kernel per token and head: (L, B, C) -> (B, H, L, K)."""
+        return _softmax(self.split_heads(self.kernel_proj(z))).to(z.dtype)
+
+
+class LightweightConv1d(HeadwiseConv1d):
+    """Lightweight convolution: one learned kernel per head, the same at every position.
+
+    kernel[head] = softmax over taps of ``weight`` (H, K) (Wu et al. 2019). In training an entry is
+    dropped for the whole batch at once. Arguments, call and errors are those of
+    :class:`HeadwiseConv1d`.
+    """
+
+    def build_kernel(self) -> None:
+        """Create the kernels."""
+        self.weight = nn.Parameter(torch.empty(self.num_heads, self.kernel_size))
+
+    def kernels(self, z: Tensor) -> Tensor:
+        """Return one kernel per head, (1, H, 1, K), whatever ``z`` is."""
+        return _softmax(self.weight[None, :, None]).to(z.dtype)
+
+
+def _softmax(energies: Tensor) -> Tensor:
+    """Softmax over the taps, in float32 at least."""
+    return energies.softmax(-1, torch.promote_types(energies.dtype, torch.float32))

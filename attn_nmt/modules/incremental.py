@@ -1,50 +1,48 @@
-"""What a module remembers between decoding steps, in fairseq's ``incremental_state``."""
+"""What a module keeps between decoding steps, in fairseq's ``incremental_state``."""
 
 from __future__ import annotations
 
 import itertools
+from typing import Any, Protocol, Self
 
+import torch
 from torch import Tensor, nn
 
-from attn_nmt.modules.history import ORDER
-
-State = dict[str, Tensor | None]
-IncrementalState = dict[str, State]
+IncrementalState = dict[str, Any]
+"""The caches of all modules of a decoder, by a name of the module's own."""
 
 _serial = itertools.count()
 
 
+class Cache(Protocol):
+    """What a module keeps: a tuple of tensors and numbers that can follow a beam search."""
+
+    def reorder(self, new_order: Tensor) -> Self:
+        """Return the cache whose row b is row ``new_order[b]`` of this one."""
+        ...
+
+
 class IncrementalModule(nn.Module):
-    """A module with a cache of its own; fairseq's decoder finds and reorders it by method name.
+    """A module with a cache of its own; fairseq's decoder finds and reorders it by method name."""
 
-    Its layers also call ``_get_input_buffer`` and ``_set_input_buffer`` by these names.
-
-    Every tensor in the cache has the batch as its first axis, except those named in
-    ``SHARED_STATE``, which belong to the whole batch and are never reordered, and those in
-    ``LATE_STATE``, whose rows the module moves itself when it needs them; see
-    :mod:`attn_nmt.modules.history`.
-    """
-
-    SHARED_STATE: tuple[str, ...] = ()
-    LATE_STATE: tuple[str, ...] = ()
     causal: bool
 
     def __init__(self) -> None:
         super().__init__()
         # The dictionary is shared by all modules of a decoder, so each needs a name of its own.
-        self._state_name = f"{type(self).__name__}.{next(_serial)}"
+        self._cache_name = f"{type(self).__name__}.{next(_serial)}"
 
-    def _get_input_buffer(self, incremental_state: IncrementalState | None) -> State:
-        if incremental_state is None:
-            return {}
-        return incremental_state.get(self._state_name, {})
+    def load_cache(self, incremental_state: IncrementalState | None) -> Any:
+        """Return what the last call stored; None before the first one."""
+        return None if incremental_state is None else incremental_state.get(self._cache_name)
 
-    def _set_input_buffer(self, incremental_state: IncrementalState | None, state: State) -> None:
-        if incremental_state is not None:
-            incremental_state[self._state_name] = state
+    def store_cache(self, incremental_state: IncrementalState | None, cache: Cache | None) -> None:
+        """Keep ``cache`` for the next call; do nothing without one or the other."""
+        if incremental_state is not None and cache is not None:
+            incremental_state[self._cache_name] = cache
 
     def require_causal(self, incremental_state: IncrementalState | None) -> None:
-        """Refuse to go on step by step with a module that would have to know the next steps.
+        """Refuse to decode step by step with a module that would have to see later steps.
 
         Raises:
             ValueError: if ``incremental_state`` is given to a module that is not causal.
@@ -55,19 +53,42 @@ class IncrementalModule(nn.Module):
     def reorder_incremental_state(
         self, incremental_state: IncrementalState, new_order: Tensor
     ) -> IncrementalState:
-        """Follow the beam search: row b of the cache becomes row ``new_order[b]``.
+        """Follow a beam search: row b of the cache becomes row ``new_order[b]``.
 
         Rows may be repeated and dropped.
         """
-        state = self._get_input_buffer(incremental_state)
-        if state:
-            reordered = {
-                name: tensor
-                if tensor is None or name in (*self.SHARED_STATE, *self.LATE_STATE)
-                else tensor.index_select(0, new_order)
-                for name, tensor in state.items()
-            }
-            if any(name in state for name in self.LATE_STATE):
-                reordered.setdefault(ORDER, new_order)
-            self._set_input_buffer(incremental_state, reordered)
+        cache = self.load_cache(incremental_state)
+        if cache is not None:
+            self.store_cache(incremental_state, cache.reorder(new_order))
         return incremental_state
+
+
+# A beam search reorders the rows of a cache before every step, and the step then appends its own
+# tokens. Each would copy the whole past, so reordering only composes the order of the rows, and the
+# next step moves them while it makes room.
+
+
+def compose_orders(pending: Tensor | None, new_order: Tensor) -> Tensor:
+    """Return one order for two reorderings, of which the first is still pending or None."""
+    return new_order if pending is None else pending.index_select(0, new_order)
+
+
+def apply_reorder(past: Tensor, order: Tensor | None) -> Tensor:
+    """Move rows to where they belong: (B, ...) -> (R, ...); ``order`` is (R) or None."""
+    return past if order is None else past.index_select(0, order)
+
+
+def append_tokens(past: Tensor, new: Tensor, order: Tensor | None) -> Tensor:
+    """Apply a pending reordering and append the tokens of a step, in one copy.
+
+    Shape:
+        - past: (B, H, L, D); new: (R, H, n, D); order: (R), None if B = R rows are in place
+        - output: (R, H, L + n, D)
+    """
+    if order is None or torch.is_grad_enabled():
+        return torch.cat((apply_reorder(past, order), new), dim=2)
+    length = past.size(2)
+    both = new.new_empty(*new.shape[:2], length + new.size(2), new.size(3))
+    torch.index_select(past, 0, order, out=both[:, :, :length])
+    both[:, :, length:] = new
+    return both

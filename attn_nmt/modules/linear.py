@@ -1,15 +1,62 @@
-"""A linear layer by :func:`attn_nmt.functional.linear.linear`."""
+"""The linear layer, by the faster of the two matrix libraries that PyTorch has on a CPU."""
 
 from __future__ import annotations
 
+from functools import cache
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attn_nmt.functional.linear import linear
+# With fewer rows, the weight's new layout costs more than it saves.
+_MIN_ROWS = 64
 
 
 class Linear(nn.Linear):
-    """``torch.nn.Linear``, faster on some CPUs; parameters and checkpoints are the same."""
+    """``torch.nn.Linear`` by :func:`linear`; parameters and checkpoints are the same."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x W^T + b: (..., in_features) -> (..., out_features)."""
         return linear(x, self.weight, self.bias)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return x W^T + b, as :func:`torch.nn.functional.linear` does.
+
+    That one calls MKL, which leaves AVX-512 unused on processors of other makers than Intel.
+    Convolutions call oneDNN, which uses it, and a linear map is a convolution with one tap: the
+    same product, also in float32, in half the time where this was measured.
+
+    Shape:
+        - x: (..., K); weight: (N, K); bias: (N)
+        - output: (..., N)
+    """
+    # torch.compile chooses the library itself.
+    if torch.compiler.is_compiling() or not _has_faster_convolution() or not _fits(x, weight):
+        return F.linear(x, weight, bias)
+    rows = x.numel() // x.size(-1)
+    # (..., K) -> (1, K, rows, 1), a view with the channels last
+    pixels = x.reshape(1, rows, 1, -1).permute(0, 3, 1, 2)
+    output = F.conv2d(pixels, weight[..., None, None], bias)
+    # (1, N, rows, 1) -> (..., N)
+    return output.permute(0, 2, 3, 1).reshape(*x.shape[:-1], -1)
+
+
+def _fits(x: Tensor, weight: Tensor) -> bool:
+    """Whether this is a large enough product of float32 on a CPU; other types use oneDNN anyway."""
+    return (
+        x.dtype == weight.dtype == torch.float32
+        and x.device.type == "cpu"
+        and x.numel() >= _MIN_ROWS * x.size(-1)
+        and not torch.is_autocast_enabled("cpu")
+        and torch._C._get_mkldnn_enabled()
+    )
+
+
+@cache
+def _has_faster_convolution() -> bool:
+    return (
+        torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+        and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    )

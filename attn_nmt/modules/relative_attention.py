@@ -1,19 +1,112 @@
-"""Multi-head attention whose energy is a sum of four switchable terms (Equations 1, 2 and 8)."""
+"""Multi-head attention whose energy is a sum of four switchable terms (Equations 1, 2 and 8).
+
+To be read from top to bottom: what a call is given and gives back, the backends and when each is
+chosen, the module with its parameters and its call, and one method per backend.
+"""
 
 from __future__ import annotations
 
+from enum import Enum, auto
+from typing import NamedTuple
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from attn_nmt.functional.attention import (
+    AttentionOperands,
+    dense_attention,
+    distance_mask,
+    explicit_attention,
+    fused_attention,
+    local_attention,
+    masked_softmax,
+    matmul_attention,
+)
+from attn_nmt.functional.cumulative import CumulativeMean, cumulative_mean
+from attn_nmt.functional.energies import ENERGIES
 from attn_nmt.functional.relative_position import relative_encoding
-from attn_nmt.modules.incremental import IncrementalState, State
-from attn_nmt.modules.key_sharing import KeySharing, follow
-from attn_nmt.modules.memory import rows_kept
-from attn_nmt.modules.paths import Call, attend
-from attn_nmt.modules.projections import AttentionProjections
+from attn_nmt.functional.windows import block_length
+from attn_nmt.modules.arguments import require_heads, require_probability
+from attn_nmt.modules.incremental import Cache, IncrementalModule, IncrementalState
+from attn_nmt.modules.kv_cache import KeySharing, KVCache, SentenceMean
+from attn_nmt.modules.linear import Linear
+from attn_nmt.terms import AttentionTerms
+
+# With fewer keys, two matrix products are faster on a CPU than fused attention.
+_MIN_FUSED_KEYS = 128
 
 
-class RelativeMultiheadAttention(AttentionProjections):
+class AttentionInputs(NamedTuple):
+    """The arguments of one call, and the cache that it finds.
+
+    Shape:
+        - query: (Lq, B * n, C), or (n, B, C) if the n rows that share keys are stacked
+        - key, value, padding, attn_mask: see :meth:`RelativeMultiheadAttention.forward`
+    """
+
+    query: Tensor
+    positions: int
+    """Positions of the queries: Lq, or 1 if rows are stacked."""
+    sharing: KeySharing
+    key: Tensor
+    value: Tensor
+    padding: Tensor | None
+    attn_mask: Tensor | None
+    need_weights: bool
+    static_kv: bool
+    is_incremental: bool
+    cache: KVCache | SentenceMean | CumulativeMean | None
+
+
+class AttentionOutput(NamedTuple):
+    """What a backend returns.
+
+    Shape:
+        - heads: (B, H, Lq, D), or (B, H, 1, D) where all queries get the same
+        - weights: (B, H, Lq or 1, Lk) before dropout, None unless asked for
+    """
+
+    heads: Tensor
+    weights: Tensor | None
+    terms: tuple[str, ...]
+    """The terms that entered."""
+    cache: Cache | None
+    """For the next call; None if there is none."""
+
+
+class Backend(Enum):
+    """The ways to compute the output; ``energies`` of the module specifies it for all of them.
+
+    The first that applies is taken, see :meth:`RelativeMultiheadAttention.select_backend`. Time and
+    memory come on top of the projections, for L queries and keys of width C:
+
+    =================  ==================================================  ================
+    backend            for                                                 time; memory
+    =================  ==================================================  ================
+    SENTENCE_MEAN      0010, 0000: one mean for all queries                L C; C
+    CUMULATIVE_MEAN    the same, causal: a running mean                    L C; L C
+    WEIGHTS            need_weights or attn_mask: all energies, weights    L^2 C; L^2
+    BIAS               without query_key: no product with the keys (0001:  L^2 C; L^2
+                       one table of weights for rows without padding)
+    MATMUL             on a CPU, few keys or a bias to learn: two products L^2 C; L^2
+    FUSED              the rest: scaled_dot_product_attention              L^2 C; L^2 of a
+                                                                           bias, else L C
+    =================  ==================================================  ================
+
+    With a span n, BIAS, MATMUL and FUSED meet n keys per query, and L n takes the place of L^2. The
+    last decoder layer of a fairseq model always takes WEIGHTS in encoder-decoder attention, since
+    fairseq asks it for the alignment in every forward pass.
+    """
+
+    SENTENCE_MEAN = auto()
+    CUMULATIVE_MEAN = auto()
+    WEIGHTS = auto()
+    BIAS = auto()
+    MATMUL = auto()
+    FUSED = auto()
+
+
+class RelativeMultiheadAttention(IncrementalModule):
     """Attention over content and signed relative position, each term switched on or off.
 
     For query z_q at absolute position i and key x_k at j, with d = j - i, one head of width D::
@@ -27,10 +120,6 @@ class RelativeMultiheadAttention(AttentionProjections):
     Positions count every slot of the tensors, so in encoder-decoder attention the padding of the
     keys belongs on the right.
 
-    :meth:`energies` is the specification. ``paths`` holds the faster ways to the same
-    result: terms that do not look at the query cost no more than their length, a span no more than
-    length times span.
-
     Args:
         embed_dim: channels C of queries, keys and values.
         num_heads: heads H; must divide ``embed_dim``.
@@ -42,6 +131,54 @@ class RelativeMultiheadAttention(AttentionProjections):
     Raises:
         ValueError: for any argument that breaks its rule, naming the rule and the value.
     """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        *,
+        terms: str = "1111",
+        dropout: float = 0.0,
+        span: int | None = None,
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        require_heads(embed_dim, num_heads)
+        require_probability("dropout", dropout)
+        if span is not None and (span < 1 or span % 2 == 0):
+            raise ValueError(f"`span` must be odd and positive, or None, but is {span} instead.")
+        self.embed_dim, self.num_heads, self.head_dim = embed_dim, num_heads, embed_dim // num_heads
+        self.terms = AttentionTerms.parse(terms)
+        self.dropout, self.span, self.causal = dropout, span, causal
+        # How many tokens a query sees to its left and to its right; None sets no limit.
+        self.left_window = None if span is None else span - 1 if causal else span // 2
+        self.right_window = 0 if causal else None if span is None else span // 2
+        if self.terms.uses_query:
+            self.q_proj = Linear(embed_dim, embed_dim, bias=False)
+        if self.terms.uses_key:
+            self.k_proj = Linear(embed_dim, embed_dim, bias=False)
+        if self.terms.uses_position:
+            self.r_proj = Linear(embed_dim, embed_dim, bias=False)
+        if self.terms.key_only:
+            self.u = nn.Parameter(torch.empty(num_heads, self.head_dim))
+        if self.terms.position_only:
+            self.v = nn.Parameter(torch.empty(num_heads, self.head_dim))
+        self.v_proj = Linear(embed_dim, embed_dim)
+        self.out_proj = Linear(embed_dim, embed_dim)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Glorot-uniform weights, zero biases.
+
+        The input projections are drawn as one (3C, C) matrix would be, as fairseq does.
+        """
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif name in ("q_proj.weight", "k_proj.weight", "r_proj.weight", "v_proj.weight"):
+                nn.init.xavier_uniform_(parameter, gain=2**-0.5)
+            else:
+                nn.init.xavier_uniform_(parameter)
 
     def forward(
         self,
@@ -59,7 +196,7 @@ class RelativeMultiheadAttention(AttentionProjections):
 
         With ``incremental_state`` the queries continue where the last call ended, any number at a
         time. ``static_kv`` (encoder-decoder attention) keeps the keys of the first call; otherwise
-        the keys given are appended to those seen before. ``key`` and ``value`` left out are
+        the keys given are appended to those seen before. ``key`` and ``value`` default to
         ``query`` and ``key``.
 
         Shape:
@@ -74,61 +211,42 @@ class RelativeMultiheadAttention(AttentionProjections):
         Raises:
             ValueError: if weights are asked of a causal module that has begun to decode without
                 them, and so kept no keys.
-            ValueError: if the rows of the queries are no multiple of those of the keys.
+            ValueError: if the rows of the queries are not a multiple of those of the keys.
         """
         key = query if key is None else key
-        state = self._get_input_buffer(incremental_state)
-        sharing = self._sharing(query, key, state, static_kv)
-        heads, weights = attend(
-            self,
-            Call(
-                query=sharing.stack(query),
-                positions=len(query),
-                rows_per_key=1 if sharing.is_stacked else sharing.rows_per_key,
-                key=key,
-                value=key if value is None else value,
-                padding=key_padding_mask,
-                state=state,
-                caching=incremental_state is not None,
-                static=static_kv,
-                attn_mask=attn_mask,
-                weighing=need_weights or need_head_weights,
-            ),
-            remember=lambda state: self._remember(incremental_state, state, sharing),
+        cache = self.load_cache(incremental_state)
+        key_rows = cache.rows if static_kv and cache is not None else key.size(1)
+        # In training the rows must not share their dropout.
+        sharing = KeySharing.between(query, key_rows, may_stack=not self.training)
+        inputs = AttentionInputs(
+            query=sharing.stack(query),
+            positions=len(query),
+            sharing=sharing,
+            key=key,
+            value=key if value is None else value,
+            padding=key_padding_mask,
+            attn_mask=attn_mask,
+            need_weights=need_weights or need_head_weights,
+            static_kv=static_kv,
+            is_incremental=incremental_state is not None,
+            cache=cache,
         )
-        # (B, H, Lq, D) -> (Lq, B, C); one query stands for all where none is looked at
-        output = sharing.unstack(self.out_proj(heads.permute(2, 0, 1, 3).flatten(-2)), query)
-        if weights is None:
-            return output, None
-        weights = sharing.unstack_weights(weights, query)
-        return output, weights.transpose(0, 1) if need_head_weights else weights.mean(1)
-
-    def _sharing(self, query: Tensor, key: Tensor, state: State, static: bool) -> KeySharing:
-        rows = rows_kept(state) if state and static else key.size(1)
-        # A row must not share its dropout with another.
-        return KeySharing.between(query, rows, may_stack=not self.training)
-
-    def _remember(
-        self, incremental_state: IncrementalState | None, state: State, sharing: KeySharing
-    ) -> None:
-        if sharing.rows_per_key > 1:
-            state = {**state, "rows_per_key": torch.tensor(sharing.rows_per_key)}
-        self._set_input_buffer(incremental_state, state)
-
-    def reorder_incremental_state(
-        self, incremental_state: IncrementalState, new_order: Tensor
-    ) -> IncrementalState:
-        """Follow the beam search; keys that rows share stay where these change places."""
-        state = self._get_input_buffer(incremental_state)
-        rows_per_key = state.get("rows_per_key")
-        if rows_per_key is None:
-            return super().reorder_incremental_state(incremental_state, new_order)
-        kept, rows = follow(new_order, int(rows_per_key), rows_kept(state))
-        if kept is not None:
-            super().reorder_incremental_state(incremental_state, kept)
-        state = self._get_input_buffer(incremental_state)
-        self._set_input_buffer(incremental_state, {**state, "rows_per_key": torch.tensor(rows)})
-        return incremental_state
+        backend = self.select_backend(inputs)
+        if backend is Backend.SENTENCE_MEAN:
+            output = self._sentence_mean(inputs)
+        elif backend is Backend.CUMULATIVE_MEAN:
+            output = self._cumulative_mean(inputs)
+        else:
+            output = self._attend(inputs, backend)
+        assert sorted(output.terms) == sorted(self.terms.enabled), "every enabled term enters once"
+        self.store_cache(incremental_state, output.cache)
+        # (B, H, Lq, D) -> (Lq, B, C)
+        projected = self.out_proj(output.heads.permute(2, 0, 1, 3).flatten(-2))
+        projected = sharing.unstack(projected, query)
+        if output.weights is None:
+            return projected, None
+        weights = sharing.unstack_weights(output.weights, query)
+        return projected, weights.transpose(0, 1) if need_head_weights else weights.mean(1)
 
     def energies(self, query: Tensor, key: Tensor, *, query_offset: int = 0) -> dict[str, Tensor]:
         """Return the enabled terms of Equation 2 by name, each already scaled by D^-0.5.
@@ -137,9 +255,9 @@ class RelativeMultiheadAttention(AttentionProjections):
             - query: (Lq, B, C); key: (Lk, B, C); ``query_offset`` is the position of query 0
             - each term: broadcastable to (B, H, Lq, Lk)
         """
-        return self.projected_energies(
-            self.project_query(query), self.project_key(key), len(query), len(key), query_offset
-        )
+        kv = self._project_key_value(key, key, None)._replace(query_position=query_offset)
+        inputs = self._operands(query, len(query), kv).energy_inputs()
+        return {name: ENERGIES[name](inputs) for name in self.terms.enabled}
 
     def relative_encoding(self, distances: Tensor) -> Tensor:
         """Return the sinusoid R_d of signed distances, in the type of the parameters.
@@ -149,3 +267,190 @@ class RelativeMultiheadAttention(AttentionProjections):
             - output: (N, C)
         """
         return relative_encoding(distances, self.embed_dim, self.v_proj.weight.dtype)
+
+    def blocked_keys(
+        self, query_length: int, key_length: int, *, device: torch.device
+    ) -> Tensor | None:
+        """Return what causality and span block, (Lq, Lk), True = blocked; None blocks nothing."""
+        return distance_mask(
+            query_length,
+            key_length,
+            query_offset=0,
+            backward=self.left_window,
+            forward=self.right_window,
+            device=device,
+        )
+
+    def select_backend(self, inputs: AttentionInputs) -> Backend:
+        """Choose how to compute the output; :class:`Backend` says what each costs.
+
+        Raises:
+            ValueError: if weights or a mask are asked for after steps that kept no keys.
+        """
+        cache, need_weights, static = inputs.cache, inputs.need_weights, inputs.static_kv
+        has_attn_mask = inputs.attn_mask is not None
+        # Dropout would make the weights of the queries differ.
+        all_queries_alike = self.terms.uses_key_at_most and not has_attn_mask
+        if all_queries_alike and self.span is None and not self._active_dropout:
+            if not self.causal and (static or not inputs.is_incremental):
+                return Backend.SENTENCE_MEAN
+            keeps_keys = isinstance(cache, KVCache) or static or inputs.sharing.rows_per_key > 1
+            if self.causal and not need_weights and not keeps_keys:
+                return Backend.CUMULATIVE_MEAN
+        if isinstance(cache, CumulativeMean):
+            raise ValueError(
+                "`need_weights` and `attn_mask` must be given from the first decoding step on, but "
+                "are given after a step that kept no keys instead."
+            )
+        if need_weights or has_attn_mask:
+            return Backend.WEIGHTS
+        if not self.terms.query_key:
+            return Backend.BIAS
+        query = inputs.query
+        if query.device.type == "cpu" and query.dtype in (torch.float32, torch.float64):
+            # Fused attention has no gradient of the bias there: it would compute the same products
+            # with copies of both sides.
+            learns_bias = self.terms.uses_position and torch.is_grad_enabled()
+            if learns_bias or self._keys_per_block(inputs) < _MIN_FUSED_KEYS:
+                return Backend.MATMUL
+        return Backend.FUSED
+
+    def _keys_per_block(self, inputs: AttentionInputs) -> int:
+        """Return how many keys a block of queries is multiplied with: all, or those in reach."""
+        cached = inputs.cache.length if isinstance(inputs.cache, KVCache) else 0
+        keys = cached if cached and inputs.static_kv else cached + len(inputs.key)
+        if self.left_window is None or self.right_window is None:
+            return keys
+        block = min(inputs.positions, block_length(self.left_window, self.right_window))
+        return min(keys, self.left_window + block + self.right_window)
+
+    def _sentence_mean(self, inputs: AttentionInputs) -> AttentionOutput:
+        """SENTENCE_MEAN: every query gets the same; encoder-decoder attention keeps it."""
+        kept = inputs.cache
+        if not isinstance(kept, SentenceMean):
+            kv = self._project_key_value(inputs.key, inputs.value, inputs.padding)
+            operands = self._operands(None, 1, kv)
+            energy, terms = operands.sum_as_bias()
+            energy = energy.expand(*kv.value.shape[:2], 1, -1)
+            weights = masked_softmax(energy, operands.blocked())
+            # (B, H, 1, Lk) @ (B, H, Lk, D) = (B, H, 1, D)
+            kept = SentenceMean(weights @ kv.value, weights, terms)
+        kept = kept._replace(rows_per_key=inputs.sharing.rows_per_key)
+        returned = kept.weights if inputs.need_weights else None
+        return AttentionOutput(kept.mean, returned, kept.terms, kept)
+
+    def _cumulative_mean(self, inputs: AttentionInputs) -> AttentionOutput:
+        """CUMULATIVE_MEAN: each query gets the mean up to itself, which is all that is kept."""
+        kv = self._project_key_value(inputs.key, inputs.value, inputs.padding)
+        energy, terms = self._operands(None, 1, kv).sum_as_bias()
+        blocked = None if kv.padding is None else kv.padding_mask
+        past = inputs.cache if isinstance(inputs.cache, CumulativeMean) else None
+        # (B, H, 1, Lk) -> (B, H, Lk)
+        energy = energy.expand(*kv.value.shape[:2], 1, -1).squeeze(2)
+        heads, mean = cumulative_mean(energy, kv.value, blocked, past)
+        return AttentionOutput(heads, None, terms, mean)
+
+    def _attend(self, inputs: AttentionInputs, backend: Backend) -> AttentionOutput:
+        """All other backends: attend to the keys and values of this and earlier calls."""
+        kv = self._key_value(inputs)
+        cache = self._to_keep(kv, inputs) if inputs.is_incremental else None
+        if not inputs.sharing.is_stacked:
+            kv = kv.repeat_rows(inputs.sharing.rows_per_key)
+        operands = self._operands(inputs.query, inputs.positions, kv)
+        if backend is Backend.WEIGHTS:
+            heads, weights, terms = explicit_attention(
+                operands, inputs.attn_mask, len(inputs.query)
+            )
+            return AttentionOutput(heads, weights if inputs.need_weights else None, terms, cache)
+        kernel = {Backend.MATMUL: matmul_attention, Backend.FUSED: fused_attention}.get(backend)
+        attend = dense_attention if self.span is None else local_attention
+        heads, terms = attend(operands, kernel)
+        return AttentionOutput(heads, None, terms, cache)
+
+    def _operands(self, query: Tensor | None, positions: int, kv: KVCache) -> AttentionOperands:
+        """Project the queries, (Lq, B, C), and put together what the energies are made of."""
+        scale = self.head_dim**-0.5
+        projected = None
+        if query is not None and self.terms.uses_query:
+            projected = self._split_heads(self.q_proj(query) * scale)
+        return AttentionOperands(
+            terms=self.terms,
+            query=projected,
+            key=kv.key,
+            value=kv.value,
+            padding=kv.padding,
+            u=self.u * scale if self.terms.key_only else None,
+            v=self.v * scale if self.terms.position_only else None,
+            project_distances=self._project_distances,
+            positions=positions,
+            query_offset=kv.query_offset,
+            backward=self.left_window,
+            forward=self.right_window,
+            dropout=self._active_dropout,
+            position_table=kv.position_table,
+        )
+
+    def _key_value(self, inputs: AttentionInputs) -> KVCache:
+        """Project the keys and values of this call, or take and extend those of earlier ones."""
+        past = inputs.cache if isinstance(inputs.cache, KVCache) else None
+        if past is not None and inputs.static_kv:
+            kv = past.apply_reorder()
+        else:
+            kv = self._project_key_value(inputs.key, inputs.value, inputs.padding)
+            kv = kv if past is None else past.append(kv)
+        if inputs.is_incremental and self.terms.uses_position and not torch.is_grad_enabled():
+            return self._with_position_table(kv, inputs.positions)
+        return kv
+
+    def _with_position_table(self, kv: KVCache, positions: int) -> KVCache:
+        """Let a search keep the projected distances that these queries need, and some more."""
+        offset, table = kv.query_offset, kv.position_table
+        farthest = max(offset + positions - 1, kv.length - 1 - offset)
+        if table is not None and table.size(1) // 2 >= farthest:
+            return kv
+        # Twice as far as needed, so that decoding does not make a new table at every step.
+        farthest = 2 * farthest + 1
+        table = self._project_distances(-farthest, 2 * farthest + 1)
+        return kv._replace(position_table=table)
+
+    def _to_keep(self, kv: KVCache, inputs: AttentionInputs) -> KVCache:
+        """Return what the next call needs of the keys and values."""
+        kept = kv._replace(
+            query_position=kv.query_position + inputs.positions,
+            rows_per_key=inputs.sharing.rows_per_key,
+        )
+        if self.causal and self.span is not None:
+            # The next query does not see farther back than this.
+            return kept.slice_keys(max(0, kv.length - self.span + 1), kv.length)
+        return kept
+
+    def _project_key_value(self, key: Tensor, value: Tensor, padding: Tensor | None) -> KVCache:
+        projected = self._split_heads(self.k_proj(key)) if self.terms.uses_key else None
+        return KVCache(projected, self._split_heads(self.v_proj(value)), padding)
+
+    def _project_distances(self, first: int, count: int) -> Tensor:
+        """Return r_proj R_d of the distances first, first + 1, ...: (H, count, D)."""
+        distances = torch.arange(first, first + count, device=self.r_proj.weight.device)
+        projected: Tensor = self.r_proj(self.relative_encoding(distances))
+        # (N, C) -> (N, H, D) -> (H, N, D)
+        return projected.view(count, self.num_heads, self.head_dim).transpose(0, 1)
+
+    def _split_heads(self, x: Tensor) -> Tensor:
+        """(L, B, C) -> (B, H, L, D)."""
+        return x.view(*x.shape[:-1], self.num_heads, self.head_dim).permute(1, 2, 0, 3)
+
+    @property
+    def _active_dropout(self) -> float:
+        return self.dropout if self.training else 0.0
+
+    def _get_input_buffer(
+        self, incremental_state: IncrementalState | None
+    ) -> dict[str, Tensor | None]:
+        """Called by this name by the layers of fairseq, as is the next one."""
+        cache = self.load_cache(incremental_state)
+        return cache.to_fairseq() if isinstance(cache, KVCache) else {}
+
+    def _set_input_buffer(
+        self, incremental_state: IncrementalState, buffer: dict[str, Tensor | None]
+    ) -> None:
+        self.store_cache(incremental_state, KVCache.from_fairseq(buffer))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attn_nmt.models.config import AttnTransformerConfig
-from attn_nmt.models.layer_plan import SIDES, LayerPlan, resolve
+from attn_nmt.models.mechanisms import SIDES, LayerConfig
 from attn_nmt.study.tables import Row
 
 
@@ -19,21 +19,21 @@ def describe(config: AttnTransformerConfig) -> Row:
     Raises:
         ValueError: if a flag breaks its rule.
     """
-    plans = resolve(config)
+    layers = config.layer_configs()
     return {
-        "type": _shared(plans, "self_attn_type"),
-        "self_attn": _shared(plans, "self_attn_terms"),
-        "cross_attn": _shared(plans, "cross_attn_terms", ("decoder",)),
-        "deformable": any(plan.deformable for side in SIDES for plan in plans[side]),
-        "deformable_kernel_size": _shared(plans, "deformable"),
-        "span": _shared(plans, "span"),
-        "kernel_size": _shared(plans, "kernel_size"),
-        "context_broadcast": _shared(plans, "context_broadcast"),
+        "type": _shared(layers, "self_attn_type"),
+        "self_attn": _shared(layers, "self_attn_terms"),
+        "cross_attn": _shared(layers, "cross_attn_terms", ("decoder",)),
+        "deformable": any(layer.deformable for side in SIDES for layer in layers[side]),
+        "deformable_kernel_size": _shared(layers, "deformable"),
+        "span": _shared(layers, "span"),
+        "kernel_size": _shared(layers, "kernel_size"),
+        "context_broadcast": _shared(layers, "context_broadcast"),
     }
 
 
-def _shared(plans: dict[str, list[LayerPlan]], name: str, sides: Sequence[str] = SIDES) -> Any:
-    values = [[getattr(plan, name) for plan in plans[side]] for side in sides]
+def _shared(layers: dict[str, list[LayerConfig]], name: str, sides: Sequence[str] = SIDES) -> Any:
+    values = [[getattr(layer, name) for layer in layers[side]] for side in sides]
     distinct = {value for side in values for value in side}
     return distinct.pop() if len(distinct) == 1 else " / ".join(_listed(side) for side in values)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from support.gradients import randomize
+from support.terms import REPRESENTATIVE_TERMS
 from support.tiny_models import Layer
 from torch import Tensor, nn
 
@@ -21,34 +22,33 @@ from attn_nmt.modules import (
 )
 
 WIDTH, BATCH, LENGTH = 8, 3, 6
-ALL_TERMS = [f"{number:04b}" for number in range(16)]
 
 
 class Attention(RelativeMultiheadAttention):
-    """Attention with the call of the convolutions; asked for weights, it takes the plain path."""
+    """Attention with the call of the convolutions."""
 
-    def __init__(self, terms: str, span: int | None, *, weighing: bool, causal: bool) -> None:
+    def __init__(self, terms: str, span: int | None, *, need_weights: bool, causal: bool) -> None:
         super().__init__(WIDTH, 2, terms=terms, span=span, causal=causal)
-        self.weighing = weighing
+        self.need_weights = need_weights
 
     def forward(self, x: Tensor, padding_mask: Any = None, incremental_state: Any = None) -> Any:
         output, _ = super().forward(
             x,
             key_padding_mask=padding_mask,
             incremental_state=incremental_state,
-            need_weights=self.weighing,
+            need_weights=self.need_weights,
         )
         return output
 
 
 # Name -> a mechanism that mixes the positions of one sequence, causal or not.
 MECHANISMS: dict[str, Callable[..., nn.Module]] = {
-    f"{terms}, span {span}, {'weights' if weighing else 'fast'}": partial(
-        Attention, terms, span, weighing=weighing
+    f"{terms}, span {span}, {'weights' if need_weights else 'no weights'}": partial(
+        Attention, terms, span, need_weights=need_weights
     )
-    for terms in ALL_TERMS
+    for terms in REPRESENTATIVE_TERMS
     for span in (None, 3)
-    for weighing in (False, True)
+    for need_weights in (False, True)
 }
 for _size in (1, 3, 8):
     MECHANISMS[f"deformable {_size}"] = partial(DeformableConv1d, WIDTH, _size, offset_lr_scale=1.0)
@@ -91,7 +91,7 @@ def run(module: nn.Module, x: Tensor, **options: object) -> Tensor:
 
 
 @mechanism
-def test_the_past_does_not_know_the_future(name: str) -> None:
+def test_no_output_depends_on_later_tokens(name: str) -> None:
     module, x = build(name, causal=True), sequence()
     before = run(module, x)
     for position in range(LENGTH):
@@ -105,7 +105,7 @@ def test_the_past_does_not_know_the_future(name: str) -> None:
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("side", ["left", "right"])
 @mechanism
-def test_padding_changes_nothing(name: str, side: str, causal: bool) -> None:
+def test_padding_and_neighbours_change_nothing(name: str, side: str, causal: bool) -> None:
     """A sentence alone, and among longer ones with arbitrary content in its padding."""
     module, x, pads = build(name, causal=causal), sequence(), 2
     alone = run(module, x[:, :1])
@@ -123,14 +123,14 @@ def test_padding_changes_nothing(name: str, side: str, causal: bool) -> None:
 
 @pytest.mark.parametrize("steps", [[1] * LENGTH, [2, 3, 1], [LENGTH]])
 @mechanism
-def test_step_by_step_equals_full(name: str, steps: list[int]) -> None:
+def test_decoding_step_by_step_equals_the_full_pass(name: str, steps: list[int]) -> None:
     module, x, state = build(name, causal=True), sequence(), {}
     found = [run(module, part, incremental_state=state) for part in x.split(steps)]
     torch.testing.assert_close(torch.cat(found), run(module, x), rtol=1e-10, atol=1e-10)
 
 
 @mechanism
-def test_steps_remember_padding(name: str) -> None:
+def test_padding_of_earlier_steps_is_kept(name: str) -> None:
     module, x, state = build(name, causal=True), sequence(), {}
     mask = torch.zeros(BATCH, LENGTH, dtype=torch.bool)
     mask[1, 2] = mask[2, 3:] = True
@@ -176,7 +176,7 @@ def test_beams_are_reordered_duplicated_and_dropped(
 
 @pytest.mark.parametrize("order", [[2, 2, 0], [0, 1, 2, 1]])
 @mechanism
-def test_padding_that_comes_after_beams_were_reordered(name: str, order: list[int]) -> None:
+def test_padding_may_follow_a_reordering_of_beams(name: str, order: list[int]) -> None:
     module, x, state = build(name, causal=True), sequence(), {}
     mask = torch.zeros(len(order), LENGTH, dtype=torch.bool)
     mask[1, 4:] = True

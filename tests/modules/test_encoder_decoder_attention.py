@@ -7,11 +7,11 @@ from functools import partial
 import pytest
 import torch
 from support.gradients import randomize
+from support.terms import REPRESENTATIVE_TERMS
 
 from attn_nmt.modules import RelativeMultiheadAttention
 
 WIDTH, BATCH, SOURCE, TARGET = 8, 3, 5, 7
-ALL_TERMS = [f"{number:04b}" for number in range(16)]
 
 
 def build(terms: str, span: int | None = None) -> RelativeMultiheadAttention:
@@ -30,22 +30,22 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("learning", [False, True])
 @pytest.mark.parametrize("span", [None, 5])
 @pytest.mark.parametrize("steps", [[1] * TARGET, [3, 4]])
-@pytest.mark.parametrize("weighing", [False, True])
-@pytest.mark.parametrize("terms", ALL_TERMS)
-def test_step_by_step_equals_full(
-    terms: str, weighing: bool, steps: list[int], span: int | None, learning: bool
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize("terms", REPRESENTATIVE_TERMS)
+def test_decoding_step_by_step_equals_the_full_pass(
+    terms: str, need_weights: bool, steps: list[int], span: int | None, learning: bool
 ) -> None:
     module, (target, source, padding), state = build(terms, span), inputs(), {}
-    options = {"incremental_state": state, "static_kv": True, "need_weights": weighing}
+    options = {"incremental_state": state, "static_kv": True, "need_weights": need_weights}
     with torch.set_grad_enabled(learning):
         found = [module(part, source, source, padding, **options) for part in target.split(steps)]
     expected, weights = module(target, source, source, padding)
     torch.testing.assert_close(torch.cat([y for y, _ in found]), expected, rtol=1e-10, atol=1e-10)
-    if weighing:
+    if need_weights:
         torch.testing.assert_close(torch.cat([w for _, w in found], dim=1), weights)
 
 
-@pytest.mark.parametrize("terms", ALL_TERMS)
+@pytest.mark.parametrize("terms", REPRESENTATIVE_TERMS)
 def test_weights_may_be_asked_for_at_any_step(terms: str) -> None:
     """The last layer is asked for alignments in one step and not in another."""
     module, (target, source, padding), state = build(terms), inputs(), {}
@@ -56,12 +56,12 @@ def test_weights_may_be_asked_for_at_any_step(terms: str) -> None:
     torch.testing.assert_close(weights, expected[:, 2:])
 
 
-@pytest.mark.parametrize("weighing", [False, True])
-@pytest.mark.parametrize("terms", ALL_TERMS)
-def test_beams_are_reordered(terms: str, weighing: bool) -> None:
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize("terms", REPRESENTATIVE_TERMS)
+def test_cached_keys_follow_a_reordering_of_beams(terms: str, need_weights: bool) -> None:
     module, (target, source, padding), state = build(terms), inputs(), {}
     order = [1, 1, 0, 2]
-    module.forward = partial(module.forward, need_weights=weighing)  # type: ignore[method-assign]
+    module.forward = partial(module.forward, need_weights=need_weights)  # type: ignore[method-assign]
     module(target[:2], source, source, padding, incremental_state=state, static_kv=True)
     module.reorder_incremental_state(state, torch.tensor(order))
     # The keys given from now on must not matter: they are cached.
@@ -76,11 +76,11 @@ def test_beams_are_reordered(terms: str, weighing: bool) -> None:
     torch.testing.assert_close(found, expected[2:], rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("weighing", [False, True])
-@pytest.mark.parametrize("terms", ALL_TERMS)
-def test_right_padding_changes_nothing(terms: str, weighing: bool) -> None:
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize("terms", REPRESENTATIVE_TERMS)
+def test_padding_on_the_right_changes_nothing(terms: str, need_weights: bool) -> None:
     module, (target, source, padding) = build(terms), inputs()
-    module.forward = partial(module.forward, need_weights=weighing)  # type: ignore[method-assign]
+    module.forward = partial(module.forward, need_weights=need_weights)  # type: ignore[method-assign]
     among, _ = module(target, source, source, padding)
     alone, _ = module(target[:, 1:2], source[:3, 1:2], source[:3, 1:2])
     torch.testing.assert_close(among[:, 1:2], alone, rtol=1e-10, atol=1e-10)

@@ -12,13 +12,14 @@ from fairseq.modules.lightweight_convolution import LightweightConv1dTBC
 from support import convolution_reference
 from support.batches import SIDES, padding_of, sequence
 from support.gradients import assert_same, randomize
+from support.terms import patch_block_sizes
 
 from attn_nmt.modules import DynamicConv1d, LightweightConv1d
 from attn_nmt.modules.headwise_conv1d import HeadwiseConv1d
 
 WIDTH, HEADS = 6, 3
 MODULES = {"dynamic": DynamicConv1d, "lightweight": LightweightConv1d}
-# Sentences shorter and longer than the kernel, and than a block of queries.
+# Sentences shorter and longer than the kernel, and than the small blocks of queries.
 SIZES = [
     (1, 1),
     (1, 3),
@@ -29,9 +30,7 @@ SIZES = [
     (5, 4),
     (5, 31),
     (9, 5),
-    (33, 3),
-    (40, 39),
-    (70, 5),
+    (12, 11),
 ]
 kind = pytest.mark.parametrize("kind", MODULES)
 
@@ -48,8 +47,15 @@ def build(kind: str, kernel_size: int, **options: Any) -> HeadwiseConv1d:
 @pytest.mark.parametrize(("length", "taps"), SIZES)
 @kind
 def test_equals_the_loops(
-    kind: str, length: int, taps: int, causal: bool, side: str, glu: bool
+    kind: str,
+    length: int,
+    taps: int,
+    causal: bool,
+    side: str,
+    glu: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    patch_block_sizes(monkeypatch)
     module = build(kind, taps, causal=causal, glu=glu)
     x, padding = sequence(length, WIDTH), padding_of(length, side)
     expected = convolution_reference.headwise(
@@ -114,7 +120,9 @@ def test_entries_of_kernels_are_dropped_in_training_only(kind: str) -> None:
 def test_dropped_entries_keep_the_mean() -> None:
     torch.manual_seed(1)
     module, x = build("dynamic", 3, dropout=0.3), sequence(4, WIDTH).detach()
-    mean = torch.stack([module(x) for _ in range(20000)]).mean(0)
+    # Every row draws for itself, so one batch is as good as many calls.
+    rows = x.repeat(1, 20000, 1)
+    mean = module(rows).view(len(x), 20000, *x.shape[1:]).mean(1)
     torch.testing.assert_close(mean, module.eval()(x), rtol=0.05, atol=0.05)
 
 

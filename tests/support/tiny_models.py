@@ -63,9 +63,9 @@ class Layer(torch.nn.Module):
         self.causal = causal
         self.register_buffer("source", torch.randn(3, 1, 8, dtype=torch.float64))
         if causal:
-            self.layer = DecoderLayer(config, config.plan["decoder"][0])
+            self.layer = DecoderLayer(config, config.layer_configs["decoder"][0])
         else:
-            self.layer = EncoderLayer(config, config.plan["encoder"][0])
+            self.layer = EncoderLayer(config, config.layer_configs["encoder"][0])
 
     def forward(self, x: Any, padding_mask: Any = None, incremental_state: Any = None) -> Any:
         if not self.causal:

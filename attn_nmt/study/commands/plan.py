@@ -8,7 +8,7 @@ from typing import Any
 
 from attn_nmt.command_line import positive
 from attn_nmt.study.commands.plan_options import USAGE, add_plan_options, planned
-from attn_nmt.study.costs.model import mechanisms
+from attn_nmt.study.costs.model import mechanism_costs
 from attn_nmt.study.costs.rows import GIGA
 from attn_nmt.study.grids.plan import Run
 
@@ -46,7 +46,7 @@ def print_plan(options: Namespace) -> None:
 
 
 def _costs(run: Run, length: int) -> str:
-    parts = mechanisms(run.config, length)
+    parts = mechanism_costs(run.config, length)
     gmacs = sum(part.multiply_adds for part in parts) / GIGA
     parameters = sum(part.parameters for part in parts)
     return f"{run.cell.name}: {gmacs:.3f} G multiply-adds, {parameters:,} parameters"

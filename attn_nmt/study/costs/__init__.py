@@ -1,6 +1,6 @@
 """What a model costs, in multiply-adds and parameters.
 
-- ``formulas``, ``parameters``: of one mechanism, from plain numbers
-- ``model``: the sum over a model; ``actual``: what its modules really compute
+- ``model``: the sum over a model, by the formulas of :mod:`attn_nmt.models.costs`
+- ``actual``: what its modules really compute
 - ``paper``: the printed numbers; ``rows``: ours beside them
 """

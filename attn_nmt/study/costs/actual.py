@@ -1,15 +1,15 @@
 """What the layers of this package really compute, counted while they run.
 
-PyTorch's FlopCounterMode counts the matrix products of one forward pass of the real modules, on the
-meta device, that is without numbers: of the CPU's fused attention it would know nothing. Two of its
-flops are one multiply-add. Beside the formulas,
+PyTorch's FlopCounterMode counts the matrix products of one forward pass of the real modules. They
+run on the meta device, that is without numbers, since it does not count the CPU's fused attention.
+Two of its flops are one multiply-add. It differs from the formulas:
 
-- 0010 and 0000 without a span mix the values once a sentence, in the decoder as a running mean;
-- 0001 has an energy a distance, not a pair;
-- a query meets every distance of the sentence in (q + v) . r, also those beyond its ends;
-- distances are projected once a batch, not once a sentence;
-- a span is cut into blocks, a kernel written as a matrix: more products than keys in reach;
-- what is no matrix product is not counted: reading between tokens, context broadcasting.
+- 0010 and 0000 without a span weigh the values once per sentence, in the decoder cumulatively;
+- 0001 has one energy per distance, not per pair;
+- in (q + v) . r a query is multiplied with every distance of the sentence, also beyond its ends;
+- distances are projected once per batch, not once per sentence;
+- a span is cut into blocks, and a kernel written as a matrix: more products than keys in reach;
+- only matrix products are counted, not interpolation or context broadcasting.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from attn_nmt.models.config import AttnTransformerConfig
-from attn_nmt.models.layer_plan import SIDES, LayerPlan, resolve
 from attn_nmt.models.layers import DecoderLayer, EncoderLayer
+from attn_nmt.models.mechanisms import SIDES, LayerConfig
 
 Counts = dict[str, float]
 
@@ -29,7 +29,7 @@ Counts = dict[str, float]
 def actual_costs(
     config: AttnTransformerConfig, length: int, sentences: int = 1
 ) -> dict[tuple[str, int], Counts]:
-    """Return multiply-adds a sentence by (side, layer from 1), and there by mechanism.
+    """Return multiply-adds per sentence by (side, layer from 1), and there by mechanism.
 
     A batch is ``sentences`` of ``length`` tokens each, both sides alike, without padding; no
     dropout, and gradients on, as in training.
@@ -37,32 +37,32 @@ def actual_costs(
     Raises:
         ValueError: if a flag breaks its rule.
     """
-    plans = resolve(config)
+    layers = config.layer_configs()
 
     @cache
-    def count(side: str, plan: LayerPlan) -> Counts:
-        return _count(config, side, plan, length, sentences)
+    def count(layer: LayerConfig) -> Counts:
+        return _count(config, layer, length, sentences)
 
     return {
-        (side, number): count(side, plan)
+        (side, number): count(layer)
         for side in SIDES
-        for number, plan in enumerate(plans[side], start=1)
+        for number, layer in enumerate(layers[side], start=1)
     }
 
 
 def _count(
-    config: AttnTransformerConfig, side: str, plan: LayerPlan, length: int, sentences: int
+    config: AttnTransformerConfig, layer: LayerConfig, length: int, sentences: int
 ) -> Counts:
     nested = config.to_transformer_config()
     with torch.device("meta"), torch.enable_grad():
-        x = torch.empty(length, sentences, config.encoder_embed_dim)
+        x = torch.empty(length, sentences, layer.embed_dim)
         counter = FlopCounterMode(display=False)
-        if side == "encoder":
-            encoder = EncoderLayer(nested, plan).eval()
+        if layer.side == "encoder":
+            encoder = EncoderLayer(nested, layer).eval()
             with counter:
                 encoder(x, None)
         else:
-            decoder = DecoderLayer(nested, plan).eval()
+            decoder = DecoderLayer(nested, layer).eval()
             with counter:
                 decoder(x, x)
     counts: dict[str, float] = {

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from attn_nmt.models.config import AttnTransformerConfig
-from attn_nmt.models.layer_plan import SIDES, resolve
+from attn_nmt.models.mechanisms import SIDES
 from attn_nmt.study.costs import paper
 from attn_nmt.study.costs.actual import actual_costs
-from attn_nmt.study.costs.model import mechanisms
+from attn_nmt.study.costs.model import mechanism_costs
 from attn_nmt.study.describe import describe
 from attn_nmt.study.grids.named import GRIDS
 from attn_nmt.study.grids.settings import arch_of_size, read_config
@@ -37,7 +37,7 @@ def model_row(model: Model, length: int, sentences: int | None = None) -> Row:
     ``gmacs`` are the formulas' for one pair of sentences of ``length`` tokens, in 10^9 multiply-
     adds; ``actual_gmacs`` those counted in a batch of ``sentences``, None without a number.
     """
-    parts = mechanisms(model.config, length)
+    parts = mechanism_costs(model.config, length)
     gmacs = sum(part.multiply_adds for part in parts) / GIGA
     printed = printed_gflops(model.config)
     return {
@@ -78,7 +78,7 @@ def layer_rows(model: Model, length: int, sentences: int | None = None) -> list[
     """Return a row a mechanism of every layer: 10^6 multiply-adds, and parameters."""
     actual = {} if sentences is None else actual_costs(model.config, length, sentences)
     rows = []
-    for part in mechanisms(model.config, length):
+    for part in mechanism_costs(model.config, length):
         counted = actual.get((part.side, part.layer), {}).get(part.name)
         rows.append(
             {
@@ -104,14 +104,8 @@ def _actual(config: AttnTransformerConfig, length: int, sentences: int) -> float
 
 def _structure(config: AttnTransformerConfig) -> tuple[object, ...]:
     """Return what a model is made of, so that it is known whatever its name."""
-    plans = resolve(config)
-    layers = tuple(plan for side in SIDES for plan in plans[side])
-    widths = tuple(
-        getattr(config, f"{side}_{name}")
-        for side in SIDES
-        for name in ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")
-    )
-    return layers, widths
+    layers = config.layer_configs()
+    return tuple(layer for side in SIDES for layer in layers[side])
 
 
 @cache

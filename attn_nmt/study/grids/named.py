@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from attn_nmt.models.mechanism_flags import NO_SUBLAYER
+from attn_nmt.models.mechanisms import NO_SUBLAYER
 from attn_nmt.study.costs import paper
 from attn_nmt.study.grids.grid_file import read_grid
 from attn_nmt.study.grids.settings import Cell, require_known

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attn_nmt.functional.masking import masked_softmax
+from attn_nmt.functional.attention import masked_softmax
 from attn_nmt.modules import RelativeMultiheadAttention
 from attn_nmt.study.inspecting.panel import Array, Picture, Shares
 
@@ -50,7 +50,7 @@ class AttentionView:
         _, weights = module(query, key, key, need_head_weights=True)
         # (H, 1, Lq, Lk) -> (H, Lq, Lk)
         weights = weights.squeeze(1)
-        blocked = module.blocked(len(query), module.project_memory(key, key, None))
+        blocked = module.blocked_keys(len(query), len(key), device=query.device)
         if blocked is None:
             blocked = torch.zeros(weights.shape[1:], dtype=torch.bool)
         energies = module.energies(query, key)

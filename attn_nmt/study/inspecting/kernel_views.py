@@ -31,7 +31,7 @@ class KernelView:
     @torch.no_grad()
     def of(cls, module: HeadwiseConv1d, x: Tensor) -> KernelView:
         """Ask the module for its kernels; x: (L, 1, C)."""
-        return cls(module.kernels(module.gate(x))[0], module.back, len(x))
+        return cls(module.kernels(module.gate(x))[0], module.backward, len(x))
 
     @property
     def is_shared(self) -> bool:

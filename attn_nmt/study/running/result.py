@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError
 from attn_nmt.evaluation.translate import choose_last, find_checkpoint
-from attn_nmt.study.costs.model import mechanisms
+from attn_nmt.study.costs.model import mechanism_costs
 from attn_nmt.study.costs.rows import GIGA
 from attn_nmt.study.grids.plan import Run
 from attn_nmt.study.running.cell_files import TRAIN_LOG
@@ -45,7 +45,7 @@ def result(run: Run, averaged: bool, checkpoints: list[str]) -> dict[str, Any]:
     """
     evaluation = f"evaluation-test-average{run.average}" if averaged else "evaluation-test"
     scores = (run.save_dir / evaluation / "scores.json").read_text(encoding="utf-8")
-    parts = mechanisms(run.config, LENGTH)
+    parts = mechanism_costs(run.config, LENGTH)
     return {
         "cell": run.cell.name,
         "seed": run.seed,

@@ -1,21 +1,21 @@
-"""The running sum in blocks against the plain one."""
+"""The cumulative sum in blocks against the plain one; the mean is tested with its module."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from attn_nmt.functional.running_sum import running_sum
+from attn_nmt.functional.cumulative import cumulative_sum
 
 
 @pytest.mark.parametrize("length", [1, 2, 31, 32, 33, 63, 64, 65, 100, 320])
-def test_equals_a_loop(length: int) -> None:
+def test_cumulative_sum_equals_a_loop(length: int) -> None:
     torch.manual_seed(length)
     x = torch.randn(length, 2, 3, dtype=torch.float64, requires_grad=True)
     upstream = torch.randn(length, 2, 3, dtype=torch.float64)
     expected = torch.stack([x[: i + 1].sum(0) for i in range(length)])
     (expected_gradient,) = torch.autograd.grad(expected, x, upstream)
-    output = running_sum(x)
+    output = cumulative_sum(x)
     (gradient,) = torch.autograd.grad(output, x, upstream)
     torch.testing.assert_close(output, expected, rtol=0, atol=1e-12)
     torch.testing.assert_close(gradient, expected_gradient, rtol=0, atol=1e-12)
@@ -23,10 +23,10 @@ def test_equals_a_loop(length: int) -> None:
 
 @pytest.mark.parametrize("length", [20, 64, 100])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
-def test_the_future_leaves_no_trace(length: int, value: float) -> None:
+def test_no_value_enters_an_earlier_sum(length: int, value: float) -> None:
     x = torch.randn(length, 4)
-    before = running_sum(x)
+    before = cumulative_sum(x)
     for position in (1, length // 2, length - 1):
         changed = x.clone()
         changed[position:] = value
-        assert torch.equal(running_sum(changed)[:position], before[:position])
+        assert torch.equal(cumulative_sum(changed)[:position], before[:position])

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 from support.gradients import randomize
+from support.terms import REPRESENTATIVE_TERMS
 
 from attn_nmt.modules import RelativeMultiheadAttention
-from attn_nmt.modules.key_sharing import follow
+from attn_nmt.modules.kv_cache import rows_after_reorder
 
 WIDTH, SENTENCES, BEAM, SOURCE, TARGET = 8, 3, 2, 5, 4
-ALL_TERMS = [f"{number:04b}" for number in range(16)]
 CLOSE = {"rtol": 1e-10, "atol": 1e-10}
 
 
@@ -37,19 +37,19 @@ def copies(source: torch.Tensor, padding: torch.Tensor) -> tuple[torch.Tensor, .
 
 @pytest.mark.parametrize("is_training", [False, True])
 @pytest.mark.parametrize("span", [None, 3])
-@pytest.mark.parametrize("weighing", [False, True])
+@pytest.mark.parametrize("need_weights", [False, True])
 @pytest.mark.parametrize("length", [1, TARGET])
-@pytest.mark.parametrize("terms", ALL_TERMS)
-def test_equals_copies_of_the_keys(
-    terms: str, length: int, weighing: bool, span: int | None, is_training: bool
+@pytest.mark.parametrize("terms", REPRESENTATIVE_TERMS)
+def test_shared_keys_equal_copies_of_them(
+    terms: str, length: int, need_weights: bool, span: int | None, is_training: bool
 ) -> None:
     module, (target, source, padding) = build(terms, span=span).train(is_training), inputs()
     target = target[:length].requires_grad_()
-    options = {"need_weights": weighing, "need_head_weights": weighing}
+    options = {"need_weights": need_weights, "need_head_weights": need_weights}
     expected, expected_weights = module(target, *copies(source, padding), **options)
     found, weights = module(target, source, source, padding, **options)
     torch.testing.assert_close(found, expected, **CLOSE)
-    if weighing:
+    if need_weights:
         torch.testing.assert_close(weights, expected_weights, **CLOSE)
     wanted = [target, *module.parameters()]
     upstream = torch.randn_like(expected)
@@ -74,11 +74,13 @@ ORDERS = [
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("weighing", [False, True])
-@pytest.mark.parametrize("terms", ALL_TERMS)
-def test_rows_change_places_while_decoding(terms: str, weighing: bool, order: list[int]) -> None:
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize("terms", REPRESENTATIVE_TERMS)
+def test_beams_keep_their_keys_when_they_change_places(
+    terms: str, need_weights: bool, order: list[int]
+) -> None:
     module, (target, source, padding), state = build(terms), inputs(), {}
-    options = {"incremental_state": state, "static_kv": True, "need_weights": weighing}
+    options = {"incremental_state": state, "static_kv": True, "need_weights": need_weights}
     expected, _ = module(target[:, order], *(t for t in _select(copies(source, padding), order)))
     module(target[:1], source, source, padding, **options)
     module.reorder_incremental_state(state, torch.tensor(order))
@@ -99,10 +101,10 @@ def test_keys_are_kept_once_and_stay_in_place() -> None:
     module, (target, source, padding), state = build("1111"), inputs(), {}
     module(target[:1], source, source, padding, incremental_state=state, static_kv=True)
     (before,) = state.values()
-    assert before["prev_key"].shape == (SENTENCES, 2, SOURCE, WIDTH // 2)
+    assert before.key.shape == (SENTENCES, 2, SOURCE, WIDTH // 2)
     module.reorder_incremental_state(state, torch.tensor(ORDERS[0]))
     (after,) = state.values()
-    assert after["prev_key"] is before["prev_key"]
+    assert after.key is before.key
 
 
 def test_every_row_has_a_dropout_of_its_own() -> None:
@@ -123,16 +125,18 @@ def test_every_row_has_a_dropout_of_its_own() -> None:
         ([0, 1, 4, 5, 0, 0], 2, [0, 2, 0], 2),
     ],
 )
-def test_follow(order: list[int], rows_per_key: int, kept: list[int] | None, rows: int) -> None:
-    found, found_rows = follow(torch.tensor(order), rows_per_key, 3)
+def test_rows_after_reorder(
+    order: list[int], rows_per_key: int, kept: list[int] | None, rows: int
+) -> None:
+    found, found_rows = rows_after_reorder(torch.tensor(order), rows_per_key, 3)
     assert (None if found is None else found.tolist(), found_rows) == (kept, rows)
 
 
-def test_follow_sees_an_order_that_was_changed_in_place() -> None:
+def test_rows_after_reorder_sees_an_order_that_was_changed_in_place() -> None:
     order = torch.tensor([2, 1, 0])
-    follow(order, 1, 3)
+    rows_after_reorder(order, 1, 3)
     order[0] = 1
-    kept, _ = follow(order, 1, 3)
+    kept, _ = rows_after_reorder(order, 1, 3)
     assert kept is not None
     assert kept.tolist() == [1, 1, 0]
 

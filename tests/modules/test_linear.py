@@ -6,9 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from attn_nmt.functional import linear as module
-from attn_nmt.functional.linear import linear
-from attn_nmt.modules.linear import Linear
+from attn_nmt.modules import linear as module
+from attn_nmt.modules.linear import Linear, linear
 
 SHAPES = [(64, 5, 7), (100, 1, 3), (9, 8, 16, 1), (3, 5, 8), (4, 20, 33, 12), (0, 4, 6)]
 """Rows in one or two axes, width in, width out; some with fewer rows than pay."""

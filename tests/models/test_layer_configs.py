@@ -7,21 +7,26 @@ from typing import Any
 import pytest
 
 from attn_nmt.models.config import AttnTransformerConfig
-from attn_nmt.models.layer_plan import LayerPlan, resolve
+from attn_nmt.models.mechanisms import LayerConfig
 
 
-def plans(**flags: Any) -> dict[str, list[LayerPlan]]:
-    return resolve(AttnTransformerConfig(**{"encoder_layers": 2, "decoder_layers": 3, **flags}))
+def layer_configs(**flags: Any) -> dict[str, list[LayerConfig]]:
+    flags = {"encoder_layers": 2, "decoder_layers": 3, **flags}
+    return AttnTransformerConfig(**flags).layer_configs()
 
 
-def column(layers: list[LayerPlan], *names: str) -> list[Any]:
-    """One value a layer, or one tuple."""
+def column(layers: list[LayerConfig], *names: str) -> list[Any]:
+    """One value or tuple per layer."""
     rows = [tuple(getattr(layer, name) for name in names) for layer in layers]
     return [row[0] for row in rows] if len(names) == 1 else rows
 
 
 def test_all_terms_everywhere_by_default() -> None:
-    plan = LayerPlan(
+    layer = LayerConfig(
+        side="encoder",
+        embed_dim=512,
+        attention_heads=8,
+        ffn_embed_dim=2048,
         deformable=0,
         self_attn_type="relative",
         self_attn_terms="1111",
@@ -30,13 +35,13 @@ def test_all_terms_everywhere_by_default() -> None:
         cross_attn_terms="none",
         context_broadcast="none",
     )
-    found = plans()
-    assert found["encoder"] == [plan] * 2
+    found = layer_configs()
+    assert found["encoder"] == [layer] * 2
     assert column(found["decoder"], "self_attn_terms", "cross_attn_terms") == [("1111", "1111")] * 3
 
 
 def test_one_entry_is_for_all_layers_and_a_list_for_each() -> None:
-    found = plans(
+    found = layer_configs(
         encoder_self_attn_terms="0010,none",
         decoder_self_attn_terms="1000,0100,0010",
         cross_attn_terms="1111,1000,0000",
@@ -52,43 +57,45 @@ def test_one_entry_is_for_all_layers_and_a_list_for_each() -> None:
 
 
 @pytest.mark.parametrize("side", ["encoder", "decoder"])
-def test_a_sided_flag_wins(side: str) -> None:
-    found = plans(self_attn_terms="0110", **{f"{side}_self_attn_terms": "0001"})
+def test_a_flag_of_one_side_overrides_that_of_both(side: str) -> None:
+    found = layer_configs(self_attn_terms="0110", **{f"{side}_self_attn_terms": "0001"})
     for name, layers in found.items():
         assert set(column(layers, "self_attn_terms")) == {"0001" if name == side else "0110"}
-    found = plans(deformable_kernel_size=3, **{f"{side}_deformable_kernel_size": 0})
+    found = layer_configs(deformable_kernel_size=3, **{f"{side}_deformable_kernel_size": 0})
     for name, layers in found.items():
         assert set(column(layers, "deformable")) == {0 if name == side else 3}
 
 
 @pytest.mark.parametrize("side", ["encoder", "decoder"])
-def test_a_sided_type_wins(side: str) -> None:
+def test_a_type_of_one_side_overrides_that_of_both(side: str) -> None:
     other = "decoder" if side == "encoder" else "encoder"
     for flags in (
         {f"{side}_self_attn_type": "none"},
         {"self_attn_type": "none", f"{other}_self_attn_type": "relative"},
     ):
-        found = plans(**flags)
+        found = layer_configs(**flags)
         assert set(column(found[side], "self_attn_type", "self_attn_terms")) == {("none", "none")}
         assert set(column(found[other], "self_attn_terms")) == {"1111"}
 
 
 def test_convolutions_have_kernels_and_no_terms() -> None:
-    found = plans(self_attn_type="lightweight", conv_kernel_sizes="7", conv_heads=8, conv_glu="off")
+    found = layer_configs(
+        self_attn_type="lightweight", conv_kernel_sizes="7", conv_heads=8, conv_glu="off"
+    )
     names = ("self_attn_type", "self_attn_terms", "kernel_size", "conv_heads", "conv_glu")
     for layers in found.values():
         assert set(column(layers, *names)) == {("lightweight", "none", 7, 8, False)}
 
 
-def test_a_list_of_kernels_has_one_a_layer() -> None:
-    found = plans(decoder_self_attn_type="dynamic", conv_kernel_sizes="3,7,15")
+def test_a_list_of_kernel_sizes_has_one_per_layer() -> None:
+    found = layer_configs(decoder_self_attn_type="dynamic", conv_kernel_sizes="3,7,15")
     assert column(found["decoder"], "kernel_size") == [3, 7, 15]
     assert column(found["encoder"], "kernel_size") == [None, None]
 
 
 def test_mechanisms_mix_side_by_side() -> None:
     """Dynamic encoder behind deformable convolutions, decoder with two terms in a span."""
-    found = plans(
+    found = layer_configs(
         encoder_self_attn_type="dynamic",
         self_attn_terms="0110",
         self_attn_span=5,

@@ -1,4 +1,4 @@
-"""The fast ways against the plain one, where they cut sequences up, and what they do not do."""
+"""The backends against the one that computes every weight, and what they must not do."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.gradients import assert_same, randomize
+from support.terms import REPRESENTATIVE_TERMS, patch_block_sizes
 
 from attn_nmt.modules import RelativeMultiheadAttention
+from attn_nmt.modules.kv_cache import KVCache
 from attn_nmt.terms import ALL_TERMS
 
 WIDTH, BATCH = 8, 2
@@ -22,7 +24,7 @@ def build(terms: str, **options: Any) -> RelativeMultiheadAttention:
     return module
 
 
-def assert_fast_equals_plain(
+def assert_fast_equals_explicit(
     module: RelativeMultiheadAttention,
     query_length: int,
     key_length: int | None,
@@ -32,43 +34,53 @@ def assert_fast_equals_plain(
     key = query
     if key_length is not None:
         key = torch.randn(key_length, BATCH, WIDTH).double().requires_grad_()
-    plain, _ = module(query, key, key, padding)
+    explicit, _ = module(query, key, key, padding)
     fast, _ = module(query, key, key, padding, need_weights=False)
-    assert_same(module, {"query": query, "key": key}, plain, fast)
+    assert_same(module, {"query": query, "key": key}, explicit, fast)
 
 
 # Around one and several blocks of 32 queries, and chunks of 64 keys.
-@pytest.mark.parametrize("length", [32, 64, 65, 150])
+@pytest.mark.parametrize("length", [32, 65, 150])
 @pytest.mark.parametrize("span", [None, 3, 41])
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("terms", ALL_TERMS)
-def test_long_sequences(terms: str, causal: bool, span: int | None, length: int) -> None:
+@pytest.mark.parametrize("terms", REPRESENTATIVE_TERMS)
+def test_all_backends_agree_on_long_sequences(
+    terms: str, causal: bool, span: int | None, length: int
+) -> None:
     padding = torch.zeros(BATCH, length, dtype=torch.bool)
     padding[0, : length // 2] = True
     padding[1, -3:] = True
     module = build(terms, span=span, causal=causal)
-    assert_fast_equals_plain(module, length, None, padding)
+    assert_fast_equals_explicit(module, length, None, padding)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
-def test_any_shape_and_any_padding(data: st.DataObject) -> None:
+def test_all_backends_agree_on_any_shape_and_padding(data: st.DataObject) -> None:
     """Padding in any place, queries before and after the keys, sentences of nothing but padding."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        patch_block_sizes(monkeypatch)
+        draw_and_compare(data)
+
+
+def draw_and_compare(data: st.DataObject) -> None:
     causal = data.draw(st.booleans(), "causal")
-    span = data.draw(st.none() | st.integers(0, 20).map(lambda n: 2 * n + 1), "span")
-    query_length = data.draw(st.integers(1, 80), "Lq")
-    key_length = data.draw(st.integers(1, 80), "Lk") if not causal else query_length
+    span = data.draw(st.none() | st.integers(0, 4).map(lambda n: 2 * n + 1), "span")
+    query_length = data.draw(st.integers(1, 13), "Lq")
+    key_length = data.draw(st.integers(1, 13), "Lk") if not causal else query_length
     bits = st.lists(st.booleans(), min_size=BATCH * key_length, max_size=BATCH * key_length)
     padding = data.draw(st.none() | bits.map(torch.tensor), "padding")
     module = build(data.draw(st.sampled_from(ALL_TERMS), "terms"), span=span, causal=causal)
     mask = None if padding is None else padding.view(BATCH, key_length)
-    assert_fast_equals_plain(module, query_length, key_length, mask)
+    assert_fast_equals_explicit(module, query_length, key_length, mask)
 
 
 @pytest.mark.parametrize("steps", [[1] * 140, [40, 1, 70, 29], [100, 40]])
 @pytest.mark.parametrize("span", [None, 3, 41])
 @pytest.mark.parametrize("terms", ["0000", "0010", "0001", "1111"])
-def test_long_decoding(terms: str, span: int | None, steps: list[int]) -> None:
+def test_long_decoding_step_by_step_equals_the_full_pass(
+    terms: str, span: int | None, steps: list[int]
+) -> None:
     module, state = build(terms, span=span, causal=True).eval(), {}
     x = torch.randn(sum(steps), BATCH, WIDTH).double()
     found = [
@@ -80,9 +92,9 @@ def test_long_decoding(terms: str, span: int | None, steps: list[int]) -> None:
 
 def elements(state: dict[str, Any]) -> int:
     (cache,) = state.values()
-    # The table of distances is measured by itself.
-    kept = (tensor for name, tensor in cache.items() if name != "position_table")
-    return sum(tensor.numel() for tensor in kept if tensor is not None)
+    # The table of distances is measured by a test of its own.
+    kept = cache._replace(position_table=None) if isinstance(cache, KVCache) else cache
+    return sum(tensor.numel() for tensor in kept if isinstance(tensor, torch.Tensor))
 
 
 @pytest.mark.parametrize(
@@ -90,14 +102,15 @@ def elements(state: dict[str, Any]) -> int:
     [("0010", None, 0), ("0000", None, 0), ("1111", 5, 4), ("0001", 5, 4)],
 )
 def test_the_cache_does_not_grow(terms: str, span: int | None, most: int) -> None:
-    """Query-free terms remember a mean and its energy, a span the keys within it."""
+    """Terms without query keep a mean and its energy, a span the keys within it."""
     module, state = build(terms, span=span, causal=True).eval(), {}
     sizes = []
     for _ in range(20):
         module(torch.randn(1, BATCH, WIDTH).double(), incremental_state=state, need_weights=False)
         sizes.append(elements(state))
     keys_and_values = 2 if module.terms.uses_key else 1
-    fixed = 2 * BATCH if most == 0 else 2
+    # Of a mean, the energy of both heads.
+    fixed = 2 * BATCH if most == 0 else 0
     assert sizes[-1] == max(most * keys_and_values, 1) * BATCH * WIDTH + fixed
     assert sizes[-1] == sizes[10]
 
@@ -123,7 +136,7 @@ def test_dropout_is_drawn_for_each_query(terms: str) -> None:
 
 
 @pytest.mark.parametrize("late", ["need_weights", "attn_mask"])
-def test_weights_cannot_be_had_after_a_step_without(late: str) -> None:
+def test_weights_are_refused_after_a_step_that_kept_no_keys(late: str) -> None:
     module, state = build("0010", causal=True).eval(), {}
     x = torch.randn(1, BATCH, WIDTH).double()
     module(x, incremental_state=state, need_weights=False)
@@ -139,7 +152,7 @@ def test_a_span_keeps_no_distances_out_of_reach() -> None:
         for _ in range(40):
             module(torch.randn(1, BATCH, WIDTH).double(), incremental_state=state)
     (cache,) = state.values()
-    assert len(cache["position_table"]) <= 4 * 5
+    assert cache.position_table.size(1) <= 4 * 5
 
 
 def test_positions_are_projected_once_in_a_search() -> None:
@@ -183,7 +196,7 @@ def test_positions_follow_the_weight(change: str, caching: bool) -> None:
 
 @pytest.mark.parametrize("terms", ["0010", "0000"])
 @pytest.mark.parametrize("causal", [False, True])
-def test_query_free_terms_build_nothing_square(terms: str, causal: bool) -> None:
+def test_terms_of_the_key_alone_build_nothing_square(terms: str, causal: bool) -> None:
     """The largest tensor of a pass over L positions grows with L, not with its square."""
     largest = {}
     for length in (256, 1024):

@@ -1,4 +1,4 @@
-"""The formulas against PyTorch's count of what the modules' plain path computes."""
+"""The formulas against PyTorch's count of what the modules compute for all their weights."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from attn_nmt.models import costs
 from attn_nmt.modules import (
     DeformableConv1d,
     DynamicConv1d,
     LightweightConv1d,
     RelativeMultiheadAttention,
 )
-from attn_nmt.study.costs import formulas
 from attn_nmt.terms import ALL_TERMS, AttentionTerms
 
 WIDTH, HEADS = 16, 4
@@ -34,10 +34,10 @@ def tokens(length: int, batch: int = 1) -> torch.Tensor:
 
 
 def beyond_the_formula(terms: AttentionTerms, queries: int, keys: int) -> int:
-    """What the plain path computes more (or less, if negative) than the paper counts.
+    """What computing all weights takes more (or less, if negative) than the paper counts.
 
-    It keeps the terms apart, meets all distances of the sentence with each query, and has one
-    energy a distance for v.
+    The terms of content are kept apart, each query is multiplied with all distances of the
+    sentence, and v has one energy per distance.
     """
     pairs, distances, more = queries * keys, queries + keys - 1, 0
     if terms.query_position:
@@ -49,8 +49,8 @@ def beyond_the_formula(terms: AttentionTerms, queries: int, keys: int) -> int:
     return more * WIDTH
 
 
-def plain(module: RelativeMultiheadAttention, query: torch.Tensor, key: torch.Tensor) -> int:
-    """Count the plain path, which any mask of its own asks for, also one that blocks nothing."""
+def explicit(module: RelativeMultiheadAttention, query: torch.Tensor, key: torch.Tensor) -> int:
+    """Count the backend that computes every weight, which any mask asks for."""
     nothing = torch.zeros(len(query), len(key), dtype=torch.bool)
     return counted(lambda: module(query, key, attn_mask=nothing, need_weights=True))
 
@@ -58,25 +58,27 @@ def plain(module: RelativeMultiheadAttention, query: torch.Tensor, key: torch.Te
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize(("queries", "keys"), LENGTHS)
 @pytest.mark.parametrize("terms", ALL_TERMS)
-def test_attention_of_every_setting(terms: str, queries: int, keys: int, batch: int) -> None:
+def test_every_setting_of_attention_costs_its_formula(
+    terms: str, queries: int, keys: int, batch: int
+) -> None:
     module = RelativeMultiheadAttention(WIDTH, HEADS, terms=terms)
-    found = plain(module, tokens(queries, batch), tokens(keys, batch))
-    formula = formulas.attention(terms, queries=queries, keys=keys, width=WIDTH)
+    count = explicit(module, tokens(queries, batch), tokens(keys, batch))
+    formula = costs.attention_products(terms, queries=queries, keys=keys, width=WIDTH)
     of_distances = formula.pop("r_proj")
     more = beyond_the_formula(AttentionTerms.parse(terms), queries, keys)
     if terms[3] == "1":
-        # v meets every distance once a batch.
+        # v is multiplied with every distance once per batch.
         once = (queries + keys - 1) * WIDTH
         more, of_distances = more - once, of_distances + once
-    assert found == batch * (sum(formula.values()) + more) + of_distances
+    assert count == batch * (sum(formula.values()) + more) + of_distances
 
 
 @pytest.mark.parametrize("terms", ["0000", "0010", "1000"])
 def test_settings_without_position_cost_exactly_the_formula(terms: str) -> None:
     for queries, keys in LENGTHS:
         module = RelativeMultiheadAttention(WIDTH, HEADS, terms=terms)
-        formula = formulas.attention(terms, queries=queries, keys=keys, width=WIDTH)
-        assert plain(module, tokens(queries), tokens(keys)) == sum(formula.values())
+        formula = costs.attention_products(terms, queries=queries, keys=keys, width=WIDTH)
+        assert explicit(module, tokens(queries), tokens(keys)) == sum(formula.values())
 
 
 @pytest.mark.parametrize("terms", ["1000", "1010"])
@@ -85,27 +87,27 @@ def test_terms_that_share_a_product_cost_one(terms: str) -> None:
     with torch.device("meta"):
         module, x = RelativeMultiheadAttention(WIDTH, HEADS, terms=terms), tokens(7)
         found = counted(lambda: module(x, need_weights=False))
-    formula = formulas.attention(terms, queries=7, keys=7, width=WIDTH)
+    formula = costs.attention_products(terms, queries=7, keys=7, width=WIDTH)
     assert found == sum(formula.values())
 
 
 @pytest.mark.parametrize("terms", ALL_TERMS)
 def test_a_span_counts_the_keys_and_distances_in_reach(terms: str) -> None:
-    whole = formulas.attention(terms, queries=20, keys=20, width=WIDTH)
-    within = formulas.attention(terms, queries=20, keys=20, width=WIDTH, span=5)
+    whole = costs.attention_products(terms, queries=20, keys=20, width=WIDTH)
+    within = costs.attention_products(terms, queries=20, keys=20, width=WIDTH, span=5)
     assert within["weighted_sum"] == 20 * 5 * WIDTH
     assert within["position_energy"] == (20 * 5 * WIDTH if "1" in terms[1::2] else 0)
     assert within["r_proj"] == (5 * WIDTH**2 if "1" in terms[1::2] else 0)
     for product in ("q_proj", "k_proj", "v_proj", "out_proj"):
         assert within[product] == whole[product]
-    assert formulas.attention(terms, queries=20, keys=20, width=WIDTH, span=39) == whole
+    assert costs.attention_products(terms, queries=20, keys=20, width=WIDTH, span=39) == whole
 
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("taps", [1, 2, 3])
 def test_deformable_convolution(taps: int, causal: bool) -> None:
     module, x = DeformableConv1d(WIDTH, taps, causal=causal), tokens(9)
-    formula = formulas.deformable_convolution(tokens=9, width=WIDTH, taps=taps)
+    formula = costs.deformable_products(tokens=9, width=WIDTH, taps=taps)
     assert counted(lambda: module(x)) == sum(formula.values())
 
 
@@ -117,8 +119,8 @@ def test_headwise_convolution(kind: str, glu: bool, length: int, taps: int) -> N
     module_class = DynamicConv1d if kind == "dynamic" else LightweightConv1d
     module = module_class(WIDTH, taps, HEADS, glu=glu)
     x = tokens(length)
-    formula = formulas.headwise_convolution(
-        kind, tokens=length, width=WIDTH, taps=taps, heads=HEADS, glu=glu
+    formula = costs.headwise_products(
+        predicted=kind == "dynamic", tokens=length, width=WIDTH, taps=taps, heads=HEADS, glu=glu
     )
     assert formula.pop("convolution") == length * taps * WIDTH
     # Blocks of 32 queries over the window that they reach, or the sentence if it is short.
@@ -128,11 +130,11 @@ def test_headwise_convolution(kind: str, glu: bool, length: int, taps: int) -> N
 
 @pytest.mark.parametrize("kind", ["dynamic", "lightweight"])
 def test_a_kernel_as_long_as_the_sentence_costs_exactly_the_formula(kind: str) -> None:
-    """Then the matrix holds a tap a token, and nothing is left to explain."""
+    """Then the matrix holds one tap per token."""
     module_class = DynamicConv1d if kind == "dynamic" else LightweightConv1d
     module, x = module_class(WIDTH, 9, HEADS), tokens(9)
-    formula = formulas.headwise_convolution(
-        kind, tokens=9, width=WIDTH, taps=9, heads=HEADS, glu=True
+    formula = costs.headwise_products(
+        predicted=kind == "dynamic", tokens=9, width=WIDTH, taps=9, heads=HEADS, glu=True
     )
     assert counted(lambda: module(x)) == sum(formula.values())
 
@@ -140,6 +142,6 @@ def test_a_kernel_as_long_as_the_sentence_costs_exactly_the_formula(kind: str) -
 def test_feed_forward() -> None:
     fc1, fc2 = torch.nn.Linear(WIDTH, 24), torch.nn.Linear(24, WIDTH)
     x = tokens(5)
-    formula = formulas.feed_forward(tokens=5, width=WIDTH, inner_width=24)
+    formula = costs.feed_forward_products(tokens=5, width=WIDTH, inner_width=24)
     assert counted(lambda: fc2(fc1(x))) == sum(formula.values())
-    assert formulas.context_broadcast(tokens=5, width=WIDTH) == {"broadcast": 5 * WIDTH}
+    assert costs.broadcast_products(tokens=5, width=WIDTH) == {"broadcast": 5 * WIDTH}

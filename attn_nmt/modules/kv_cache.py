@@ -1,0 +1,254 @@
+"""Projected keys and values, what attention keeps of them between steps, and who shares them.
+
+All beams of a sentence attend to the same source. Its keys are projected, kept and read once for
+all of them, and need not move when the beams change places.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from attn_nmt.modules.incremental import append_tokens, apply_reorder, compose_orders
+
+
+class KVCache(NamedTuple):
+    """Keys and values, projected and split into heads: of one call, or of all calls so far.
+
+    Shape:
+        - key: (B, H, Lk, D), None where no term reads the key
+        - value: (B, H, Lk, D)
+        - padding: (R, Lk), True = padding; None = no padding
+        - order: (R), the pending reordering: which row of ``key`` and ``value`` each row is now;
+          None = they are in place, and R = B
+        - position_table: (2 n + 1, C), r_proj R_d of the distances -n to n. It belongs to the
+          search and not to the module: nothing tells a module that its weights have changed
+          (fairseq's optimizers write to ``parameter.data``), but no search outlives them.
+    """
+
+    key: Tensor | None
+    value: Tensor
+    padding: Tensor | None
+    query_position: int = 0
+    """Absolute position of the next query, in tokens."""
+    key_position: int = 0
+    """Absolute position of the first key; keys that no later query can see are dropped."""
+    rows_per_key: int = 1
+    """Consecutive rows of queries that share each row of keys."""
+    order: Tensor | None = None
+    position_table: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        """Number of keys, Lk."""
+        return self.value.size(2)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of keys, R."""
+        return len(self.value if self.order is None else self.order)
+
+    @property
+    def query_offset(self) -> int:
+        """Position of the next query as counted from the first key."""
+        return self.query_position - self.key_position
+
+    @property
+    def padding_mask(self) -> Tensor:
+        """The padding as a mask even where there is none, (R, Lk), True = padding."""
+        if self.padding is not None:
+            return self.padding.to(torch.bool)
+        return self.value.new_zeros(self.rows, self.length, dtype=torch.bool)
+
+    def append(self, new: KVCache) -> KVCache:
+        """Apply a pending reordering and append the keys and values of a step."""
+        key = None
+        if self.key is not None and new.key is not None:
+            key = append_tokens(self.key, new.key, self.order)
+        value = append_tokens(self.value, new.value, self.order)
+        padding = None
+        if self.padding is not None or new.padding is not None:
+            padding = torch.cat((self.padding_mask, new.padding_mask), dim=1)
+        return self._replace(key=key, value=value, padding=padding, order=None)
+
+    def reorder(self, new_order: Tensor) -> KVCache:
+        """Follow a beam search; keys that several rows share stay where these change places."""
+        if self.rows_per_key == 1:
+            return self._select(new_order)
+        kept, rows_per_key = rows_after_reorder(new_order, self.rows_per_key, self.rows)
+        reordered = self if kept is None else self._select(kept)
+        return reordered._replace(rows_per_key=rows_per_key)
+
+    def _select(self, rows: Tensor) -> KVCache:
+        padding = None if self.padding is None else self.padding.index_select(0, rows)
+        return self._replace(padding=padding, order=compose_orders(self.order, rows))
+
+    def apply_reorder(self) -> KVCache:
+        """Move keys and values to the rows where they belong."""
+        key = None if self.key is None else apply_reorder(self.key, self.order)
+        return self._replace(key=key, value=apply_reorder(self.value, self.order), order=None)
+
+    def slice_keys(self, start: int, end: int) -> KVCache:
+        """Keep the keys from index ``start`` up to, not including, ``end``."""
+        return self._replace(
+            key=None if self.key is None else self.key[:, :, start:end],
+            value=self.value[:, :, start:end],
+            padding=None if self.padding is None else self.padding[:, start:end],
+            key_position=self.key_position + start,
+        )
+
+    def repeat_rows(self, times: int) -> KVCache:
+        """Give each of ``times`` rows of queries a row of keys of its own."""
+        if times == 1:
+            return self
+        return self._replace(
+            key=None if self.key is None else self.key.repeat_interleave(times, dim=0),
+            value=self.value.repeat_interleave(times, dim=0),
+            padding=None if self.padding is None else self.padding.repeat_interleave(times, dim=0),
+        )
+
+    def to_fairseq(self) -> dict[str, Tensor | None]:
+        """Pack as ``fairseq.modules.MultiheadAttention`` keeps its own."""
+        cache = self.apply_reorder()
+        return {
+            "prev_key": cache.key,
+            "prev_value": cache.value,
+            "prev_key_padding_mask": cache.padding,
+        }
+
+    @classmethod
+    def from_fairseq(cls, state: dict[str, Tensor | None]) -> KVCache:
+        """Unpack keys and values that a layer of fairseq provides, one for every token so far."""
+        value = state["prev_value"]
+        assert value is not None, "fairseq provides keys and values"
+        padding = state.get("prev_key_padding_mask")
+        return cls(state["prev_key"], value, padding, query_position=value.size(2))
+
+
+class SentenceMean(NamedTuple):
+    """What is left of keys that all queries weigh alike.
+
+    Shape:
+        - mean: (B, H, 1, D), the weighted mean of the values; weights: (B, H, 1, Lk)
+    """
+
+    mean: Tensor
+    weights: Tensor
+    terms: tuple[str, ...]
+    """The terms that the weights are made of."""
+    rows_per_key: int = 1
+    """Consecutive rows of queries that share each mean."""
+
+    @property
+    def rows(self) -> int:
+        """Number of means, B."""
+        return len(self.mean)
+
+    def reorder(self, new_order: Tensor) -> SentenceMean:
+        """Follow a beam search; means that several rows share stay where these change places."""
+        if self.rows_per_key == 1:
+            return self._select(new_order)
+        kept, rows_per_key = rows_after_reorder(new_order, self.rows_per_key, self.rows)
+        reordered = self if kept is None else self._select(kept)
+        return reordered._replace(rows_per_key=rows_per_key)
+
+    def _select(self, rows: Tensor) -> SentenceMean:
+        mean, weights = self.mean.index_select(0, rows), self.weights.index_select(0, rows)
+        return self._replace(mean=mean, weights=weights)
+
+
+class KeySharing(NamedTuple):
+    """Which row of keys a row of queries reads: row r reads row r // ``rows_per_key``."""
+
+    rows_per_key: int
+    is_stacked: bool
+    """Whether the queries that share keys become several queries at one position."""
+
+    @classmethod
+    def between(cls, query: Tensor, key_rows: int, *, may_stack: bool) -> KeySharing:
+        """Return how queries, (Lq, B * n, C), share ``key_rows`` = B rows of keys.
+
+        Raises:
+            ValueError: if the rows of queries are not a multiple of those of keys.
+        """
+        # Not divmod, which torch.compile does not support.
+        rows_per_key = query.size(1) // key_rows
+        if rows_per_key * key_rows != query.size(1):
+            raise ValueError(
+                f"`query` must have a multiple of the {key_rows} rows of `key`, but has "
+                f"{query.size(1)} instead."
+            )
+        return cls(rows_per_key, rows_per_key > 1 and may_stack and len(query) == 1)
+
+    def stack(self, query: Tensor) -> Tensor:
+        """(1, B * n, C) -> (n, B, C), if stacked."""
+        if not self.is_stacked:
+            return query
+        return query.view(-1, self.rows_per_key, query.size(-1)).transpose(0, 1)
+
+    def unstack(self, output: Tensor, query: Tensor) -> Tensor:
+        """Return the output for the query before it was stacked, (Lq, B * n, C).
+
+        Shape:
+            - output: (n, B, C) if stacked, else (Lq, B * n, C); 1 in place of the first axis and B
+              in place of B * n where all rows get the same
+        """
+        if self.is_stacked:
+            # (n, B, C) -> (B, n, C) -> (1, B * n, C)
+            output = output.expand(self.rows_per_key, -1, -1).transpose(0, 1)
+            return output.reshape(query.shape)
+        if output.size(1) != query.size(1):
+            output = output.repeat_interleave(self.rows_per_key, dim=1)
+        return output.expand(len(query), -1, -1)
+
+    def unstack_weights(self, weights: Tensor, query: Tensor) -> Tensor:
+        """Do the same with weights: (B, H, n, Lk) or (B * n, H, Lq, Lk) -> (B * n, H, Lq, Lk)."""
+        if self.is_stacked:
+            weights = weights.expand(-1, -1, self.rows_per_key, -1)
+            # (B, H, n, Lk) -> (B, n, H, Lk) -> (B * n, H, 1, Lk)
+            return weights.transpose(1, 2).flatten(0, 1).unsqueeze(2)
+        if len(weights) != query.size(1):
+            weights = weights.repeat_interleave(self.rows_per_key, dim=0)
+        return weights.expand(-1, -1, len(query), -1)
+
+
+def rows_after_reorder(
+    new_order: Tensor, rows_per_key: int, key_rows: int
+) -> tuple[Tensor | None, int]:
+    """Return which rows of keys remain, and how many rows of queries then share each.
+
+    Args:
+        new_order: (R), which row of queries each new one comes from.
+        rows_per_key: rows of queries that share a row of keys so far.
+        key_rows: rows of keys so far.
+
+    Returns:
+        The rows of keys to select, None if all stay as they are; and the new ``rows_per_key``.
+    """
+    if new_order.is_inference():
+        return _rows_after_reorder(new_order, rows_per_key, key_rows)
+    return _rows_after_reorder_cached(new_order, new_order._version, rows_per_key, key_rows)
+
+
+@lru_cache(maxsize=1)
+def _rows_after_reorder_cached(
+    new_order: Tensor, _version: int, rows_per_key: int, key_rows: int
+) -> tuple[Tensor | None, int]:
+    """Spare the other layers, which follow the same reordering, the wait for the GPU."""
+    return _rows_after_reorder(new_order, rows_per_key, key_rows)
+
+
+def _rows_after_reorder(
+    new_order: Tensor, rows_per_key: int, key_rows: int
+) -> tuple[Tensor | None, int]:
+    source = new_order // rows_per_key
+    kept, counts = torch.unique_consecutive(source, return_counts=True)
+    rows = int(counts[0])
+    if not bool((counts == rows).all()):
+        kept, rows = source, 1
+    if torch.equal(kept, torch.arange(key_rows, device=kept.device)):
+        return None, rows
+    return kept, rows
