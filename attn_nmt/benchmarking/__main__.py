@@ -20,7 +20,7 @@ from attn_nmt.benchmarking.rows import measure
 from attn_nmt.benchmarking.work import WORK, Sizes
 from attn_nmt.command_line import positive
 from attn_nmt.study.commands.model_flags import add_model_flags, given_flags
-from attn_nmt.study.grids.settings import one_of, read_config
+from attn_nmt.study.flags import one_of, read_config
 
 Table = list[dict[str, Any]]
 

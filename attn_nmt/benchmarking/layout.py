@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from attn_nmt.study.grids.settings import as_command_line
+from attn_nmt.study.flags import as_command_line
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:

@@ -24,7 +24,7 @@ from attn_nmt.benchmarking.roofline import multiply_adds
 from attn_nmt.benchmarking.rows import measure
 from attn_nmt.benchmarking.timing import interleaved, ratio
 from attn_nmt.benchmarking.work import WORK, Sizes
-from attn_nmt.study.grids.settings import read_config
+from attn_nmt.study.flags import read_config
 
 SMALL = Sizes(tokens=40, sentences=3, beam=2, length=30, vocabulary=50)
 TINY = "attn0010_deformable_tiny"

@@ -2,5 +2,5 @@
 
 - ``formulas``, ``parameters``: of one mechanism, from plain numbers
 - ``model``: the sum over a model; ``actual``: what its modules really compute
-- ``paper``: the printed numbers; ``rows``: ours beside them
+- ``rows``: models as rows, compared with the paper
 """

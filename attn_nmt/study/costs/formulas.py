@@ -6,7 +6,7 @@ deformable convolution. Terms that multiply with the same thing share one produc
 (q + v) . r, as the paper's Section 3 notes. Causality saves nothing here.
 
 This is how the paper counts, as far as its printed numbers tell: see ``paper.DEVIATIONS``. What
-this package really computes is in :mod:`attn_nmt.study.actual`.
+this package really computes is in :mod:`attn_nmt.study.costs.actual`.
 """
 
 from __future__ import annotations
