@@ -54,7 +54,7 @@ def compare(
                 f"{system.name} must have a line for each of the {len(references)} references, "
                 f"but has {len(system.hypotheses)}."
             )
-    signatures, scores = PairedTest(
+    signatures, results = PairedTest(
         [(system.name, system.hypotheses) for system in systems],
         {"BLEU": BLEU()},
         [references],
@@ -62,8 +62,9 @@ def compare(
         n_samples=samples or TESTS[test],
         n_ar_confidence=_INTERVAL_SAMPLES if test == "ar" else -1,
     )()
+    scores: list[Any] = results["BLEU"]
     rows = []
-    for system, score in zip(systems, scores["BLEU"], strict=True):
+    for system, score in zip(systems, scores, strict=True):
         p_value = _p_value(systems[0], system, score)
         rows.append(
             {
