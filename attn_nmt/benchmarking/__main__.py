@@ -11,16 +11,20 @@ import torch
 from tqdm import tqdm
 
 from attn_nmt.atomic import replacing
-from attn_nmt.benchmarking.goals import GOALS, Row
-from attn_nmt.benchmarking.layout import comparison, markdown, shares
+from attn_nmt.benchmarking.comparison import (
+    GOALS,
+    Row,
+    comparison_table,
+    markdown,
+    measure,
+    shares_table,
+)
 from attn_nmt.benchmarking.lengths import LENGTHS, MECHANISMS, measure_lengths
-from attn_nmt.benchmarking.models import OTHERS, Model
-from attn_nmt.benchmarking.roofline import matrix_rate
-from attn_nmt.benchmarking.rows import measure
+from attn_nmt.benchmarking.measures import matrix_rate
+from attn_nmt.benchmarking.models import BASELINES, Model
 from attn_nmt.benchmarking.work import WORK, Sizes
 from attn_nmt.command_line import positive
-from attn_nmt.study.commands.model_flags import add_model_flags, given_flags
-from attn_nmt.study.grids.settings import one_of, read_config
+from attn_nmt.study.flags import add_model_flags, explicit_flags, one_of, read_config
 
 Table = list[dict[str, Any]]
 
@@ -28,11 +32,11 @@ Table = list[dict[str, Any]]
 def main() -> None:
     """Read the command line, measure, print the tables and write the JSON.
 
-    What was measured before an interruption is written and printed too.
+    After an interruption, the rows measured so far are printed and written.
     """
     parser = ArgumentParser(
-        description="Time and memory in ratio to fairseq's own models: both in one process, a step "
-        "of each in turn, the median of the ratios.",
+        description="Measure time and memory relative to fairseq's own models: both in one "
+        "process, their steps alternating, the median of the ratios.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="WORK", required=True)
@@ -47,13 +51,13 @@ def main() -> None:
     try:
         for row in tqdm(options.measure(options), desc="rows"):
             rows.append(row)
-            _keep(rows, options.json)
+            _write(rows, options.json)
     finally:
         tables = options.tables(rows) if rows else ()
         print(*(markdown(table) for table in tables if table), sep="\n\n")
 
 
-def _keep(rows: Table, target: Path | None) -> None:
+def _write(rows: Table, target: Path | None) -> None:
     if target is not None:
         with replacing(target) as unfinished:
             unfinished.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
@@ -63,44 +67,53 @@ def _add_command(commands: Any, name: str, summary: str) -> ArgumentParser:
     """Add a command with the options that all have."""
     parser: ArgumentParser = commands.add_parser(name, help=summary, allow_abbrev=False)
     parser.add_argument(
-        "--rounds", metavar="N", type=positive("--rounds"), default=7, help="steps of each; 7"
+        "--rounds",
+        metavar="N",
+        type=positive("--rounds"),
+        default=7,
+        help="steps of each model; default: 7",
     )
     parser.add_argument(
         "--threads",
         metavar="N",
         type=positive("--threads"),
-        help="of a CPU; as many as it has cores",
+        help="on a CPU; default: one per core",
     )
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the rows there as well")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the rows to FILE")
     return parser
 
 
 def _add_goals(commands: Any) -> None:
     parser = _add_command(commands, "goals", "every row that has a goal")
     parser.set_defaults(
-        measure=lambda options: measure(GOALS, options.rounds, matrix_rate()), tables=_compared
+        measure=lambda options: measure(GOALS, options.rounds, matrix_rate()),
+        tables=_comparison_tables,
     )
 
 
 def _add_work(commands: Any, work: str) -> None:
     parser = _add_command(commands, work, f"any arch at {work}")
-    parser.add_argument("arch", metavar="ARCH", nargs="+", help="of ours")
+    parser.add_argument("arch", metavar="ARCH", nargs="+", help="of this package")
     parser.add_argument(
         "--against",
-        type=one_of("--against", tuple(OTHERS)),
+        type=one_of("--against", tuple(BASELINES)),
         default="transformer",
-        help=f"{' or '.join(OTHERS)}, of the same widths; transformer",
+        help=f"{' or '.join(BASELINES)}, with the same widths; default: transformer",
     )
     defaults = Sizes()
     for name in ("tokens", "sentences", "beam", "length", "vocabulary"):
         value = getattr(defaults, name)
         parser.add_argument(
-            f"--{name}", metavar="N", type=positive(f"--{name}"), default=value, help=f"{value}"
+            f"--{name}",
+            metavar="N",
+            type=positive(f"--{name}"),
+            default=value,
+            help=f"default: {value}",
         )
     add_model_flags(parser)
     parser.set_defaults(
         measure=lambda options: measure(_rows(work, options), options.rounds, matrix_rate()),
-        tables=_compared,
+        tables=_comparison_tables,
     )
 
 
@@ -112,14 +125,14 @@ def _add_lengths(commands: Any) -> None:
         nargs="+",
         choices=MECHANISMS,
         default=list(MECHANISMS),
-        help=", ".join(MECHANISMS),
+        help=f"default: all of {', '.join(MECHANISMS)}",
     )
     parser.add_argument(
         "--fit-from",
         type=int,
         default=512,
         choices=LENGTHS,
-        help="the shortest sentence of the fit; 512",
+        help="length of the shortest sentence in the fit; default: 512",
     )
     parser.set_defaults(
         measure=lambda options: measure_lengths(options.only, options.rounds, options.fit_from),
@@ -128,12 +141,12 @@ def _add_lengths(commands: Any) -> None:
 
 
 def _rows(work: str, options: Namespace) -> list[Row]:
-    """Return what was asked for.
+    """Return the rows that the options describe.
 
     Raises:
         UsageError: if there is no such arch, or a flag breaks its rule.
     """
-    flags = given_flags(options)
+    flags = explicit_flags(options)
     sizes = Sizes(
         options.tokens, options.sentences, options.beam, options.length, options.vocabulary
     )
@@ -141,10 +154,10 @@ def _rows(work: str, options: Namespace) -> list[Row]:
         read_config(arch, flags)
     on_gpu = torch.cuda.is_available()
     return [
-        Row(work, Model(arch, flags), other=options.against, sizes=sizes, on_gpu=on_gpu)
+        Row(work, Model(arch, flags), baseline=options.against, sizes=sizes, on_gpu=on_gpu)
         for arch in options.arch
     ]
 
 
-def _compared(rows: Table) -> tuple[Table, ...]:
-    return [comparison(row) for row in rows], shares(rows)
+def _comparison_tables(rows: Table) -> tuple[Table, ...]:
+    return comparison_table(rows), shares_table(rows)

@@ -1,4 +1,4 @@
-"""One mechanism of Transformer-base over one sentence, forward and backward, of growing length."""
+"""How the cost of one mechanism of Transformer-base grows with the length of a sentence."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ import torch
 from tqdm import tqdm
 
 from attn_nmt import modules
-from attn_nmt.benchmarking.memory import keep_freed_memory, peak_memory
-from attn_nmt.benchmarking.models import device
-from attn_nmt.benchmarking.timing import interleaved
-from attn_nmt.benchmarking.work import Step
+from attn_nmt.benchmarking.measures import (
+    Step,
+    device,
+    interleaved,
+    keep_freed_memory,
+    peak_memory,
+)
 
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
 _WIDTH = 512
-# Name -> class, arguments beside the width, and options.
+# Name -> class, positional arguments after the width, and options.
 MECHANISMS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "0010": ("RelativeMultiheadAttention", (8,), {"terms": "0010"}),
     "0010, causal": ("RelativeMultiheadAttention", (8,), {"terms": "0010", "causal": True}),
@@ -42,23 +45,23 @@ def mechanism_step(name: str, length: int) -> Step:
     torch.manual_seed(1)
     module = getattr(modules, kind)(_WIDTH, *arguments, **options).to(device())
     x = torch.randn(length, 1, _WIDTH, device=device(), requires_grad=True)
-    call = {"need_weights": False} if kind == "RelativeMultiheadAttention" else {}
+    is_attention = kind == "RelativeMultiheadAttention"
 
     def step() -> None:
-        output = module(x, **call)
-        torch.autograd.backward((output[0] if call else output).sum())
+        output = module(x, need_weights=False)[0] if is_attention else module(x)
+        torch.autograd.backward(output.sum())
 
     return step
 
 
 def exponent(lengths: Iterable[int], values: Iterable[float]) -> float:
-    """Return the slope of a straight line through the logarithms."""
+    """Return the exponent of the power law that fits best: a line through the logarithms."""
     xs, ys = [math.log(n) for n in lengths], [math.log(v) for v in values]
     return statistics.linear_regression(xs, ys).slope
 
 
 def measure_lengths(names: Sequence[str], rounds: int, fit_from: int) -> Iterator[dict[str, Any]]:
-    """Yield a row a mechanism: exponents, and every length in ratio to the shortest."""
+    """Yield one row per mechanism: exponents, and ratios of every length to the shortest."""
     keep_freed_memory()
     start = LENGTHS.index(fit_from)
     for name in names:

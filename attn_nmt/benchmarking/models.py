@@ -1,4 +1,4 @@
-"""Our models and fairseq's own of the same widths, built as fairseq builds them."""
+"""Our models, and fairseq's own of the same widths, built as fairseq builds them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from argparse import Namespace
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from fairseq.data import Dictionary
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY, build_model
 from omegaconf import OmegaConf
 
 import attn_nmt.models  # noqa: F401  registers the architectures
+from attn_nmt.benchmarking.measures import device
 from attn_nmt.models.config import AttnTransformerConfig
 
-OTHERS: dict[str, dict[str, Any]] = {
+BASELINES: dict[str, dict[str, Any]] = {
     "transformer": {},
     "lightconv": {
         "encoder_conv_type": "dynamic",
@@ -24,9 +24,9 @@ OTHERS: dict[str, dict[str, Any]] = {
         "decoder_kernel_size_list": [31],
     },
 }
-"""fairseq's archs to compare with, and what they need beside the widths."""
-_LIMITS = {"max_source_positions": 8192, "max_target_positions": 8192}
-_SAME = (
+"""fairseq's archs that ours are compared with, and the flags that they need beside the widths."""
+_MAX_POSITIONS = {"max_source_positions": 8192, "max_target_positions": 8192}
+_SHARED_FIELDS = (
     "dropout",
     *(
         f"{side}_{name}"
@@ -38,24 +38,19 @@ _SAME = (
 
 @dataclass(frozen=True)
 class Model:
-    """An arch of ours with flags on top; or one of fairseq's, of the widths of ``like``."""
+    """An arch of ours with flags, or one of fairseq's with the widths of ``like``."""
 
     arch: str
     flags: dict[str, Any] = field(default_factory=dict)
     like: str | None = None
 
-    def against(self, other: str) -> Model:
+    def baseline(self, arch: str) -> Model:
         """Return fairseq's arch of the same widths."""
-        return Model(other, self.flags, self.arch)
-
-
-def device() -> torch.device:
-    """Return the GPU if there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return Model(arch, self.flags, self.arch)
 
 
 def dictionary(size: int) -> Dictionary:
-    """Return one of that many symbols, the four special ones included."""
+    """Return a dictionary of that many symbols, including the four special ones."""
     words = Dictionary()
     for number in range(size - len(words)):
         words.add_symbol(str(number))
@@ -73,12 +68,12 @@ def build(model: Model, words: Dictionary) -> Any:
 
 
 def _build(model: Model, task: Namespace) -> Any:
-    flags = Namespace(share_all_embeddings=True, **_LIMITS, **model.flags)
+    flags = Namespace(share_all_embeddings=True, **_MAX_POSITIONS, **model.flags)
     ARCH_CONFIG_REGISTRY[model.like or model.arch](flags)
     values = {**vars(AttnTransformerConfig()), **vars(flags), "_name": model.arch}
     if model.like is None:
         return build_model(OmegaConf.create(values), task)
-    same = {name: values[name] for name in _SAME}
-    other = Namespace(share_all_embeddings=True, **_LIMITS, **same, **OTHERS[model.arch])
-    ARCH_CONFIG_REGISTRY[model.arch](other)
-    return ARCH_MODEL_REGISTRY[model.arch].build_model(other, task)
+    widths = {name: values[name] for name in _SHARED_FIELDS}
+    args = Namespace(share_all_embeddings=True, **_MAX_POSITIONS, **widths, **BASELINES[model.arch])
+    ARCH_CONFIG_REGISTRY[model.arch](args)
+    return ARCH_MODEL_REGISTRY[model.arch].build_model(args, task)

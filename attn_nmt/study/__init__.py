@@ -1,18 +1,20 @@
-"""The study: which models there are to compare, and what each costs and scores.
+"""The study: which models are compared, and what each costs and scores.
 
-``python -m attn_nmt.study COMMAND``.
+``python -m attn_nmt.study COMMAND``. Each package imports only from those below it:
 
-- ``commands``: what can be said on the command line
-- ``grids``: which models are compared, and the trainings that this takes
-- ``costs``: what a model costs
-- ``running``: from a plan to results
-- ``comparing``: whether systems differ
+- ``commands``: the subcommands
 - ``reporting``: from results to a page, tables and figures
 - ``inspecting``: what a model does with one sentence
+- ``paired_tests``: whether systems differ in BLEU by more than chance
+- ``running``: from a plan to results
+- ``costs``: what a model costs
+- ``grids``: which models are compared, and the trainings that this takes
 - ``describe``, ``tables``: a model in words; rows as a table, CSV or JSON
+- ``flags``: the models' flags on a command line, and the configurations that they make
+- ``paper``: the paper's tables
 """
 
 import logging
 
-# fairseq tells, when it is imported, what it would like to have installed.
+# On import, fairseq logs which optional packages are missing.
 logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)

@@ -10,16 +10,16 @@ from attn_nmt.study.commands import compare, costs, inspect, plan, report
 from attn_nmt.study.commands import run as run_grid
 
 COMMANDS = tuple(module.add_parser for module in (costs, plan, run_grid, report, compare, inspect))
-"""Each adds its parser to the subparsers it is given, with the defaults
+"""Each adds its parser to the subparsers that are passed to it, with the defaults
 
-- ``run``, which is called with the options;
-- ``passes_flags_on``: whether it takes unknown flags, those of fairseq, as ``options.more``.
+- ``run``: called with the options;
+- ``passes_flags_on``: whether unknown flags, which are fairseq's, are kept as ``options.more``.
 """
 
 
 def main() -> None:
-    """Run the command that is named first."""
-    # A model of fairseq's sets it to DEBUG on import, for everybody.
+    """Run the command that the first argument names."""
+    # One of fairseq's models sets the root logger to DEBUG on import.
     logging.getLogger().setLevel(logging.WARNING)
     parser = ArgumentParser(prog="python -m attn_nmt.study", allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -1,4 +1,4 @@
-"""What a model is, in the words of its flags and in few of them."""
+"""The mechanisms of a model in the words of its flags, as short as its layers allow."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from attn_nmt.study.tables import Row
 
 
 def describe(config: AttnTransformerConfig) -> Row:
-    """Return the mechanisms of a model by name.
+    """Return the setting of each mechanism.
 
-    A value that all layers share stands as it is. Else it is text: "encoder / decoder" where the
-    sides differ, and on a side whose layers differ a comma list with one entry a layer.
+    A value that all layers share is returned as it is. Otherwise it is text: "encoder / decoder",
+    and for a side whose layers differ a comma list with one entry per layer.
 
     Raises:
         ValueError: if a flag breaks its rule.
@@ -39,6 +39,6 @@ def _shared(layers: dict[str, list[LayerConfig]], name: str, sides: Sequence[str
 
 
 def _listed(values: list[Any]) -> str:
-    """Return one entry if all are the same, or all of them."""
-    told = values[:1] if len(set(values)) == 1 else values
-    return ",".join("none" if value is None else str(value) for value in told)
+    """Return one entry if all are the same, else a comma list."""
+    entries = values[:1] if len(set(values)) == 1 else values
+    return ",".join("none" if value is None else str(value) for value in entries)

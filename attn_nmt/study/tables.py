@@ -1,4 +1,4 @@
-"""Rows of numbers as an aligned table, CSV, or JSON with one object a line."""
+"""Rows of numbers as an aligned table, CSV, or JSON with one object per line."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Row = dict[str, Any]
 
 
 def render(rows: list[Row], form: str, columns: dict[str, str]) -> str:
-    """Return the rows as text that ends in a line break.
+    """Return the rows as text that ends in a newline.
 
     Args:
-        rows: all with the same keys, at least one.
+        rows: at least one, all with the same keys.
         form: one of ``FORMATS``.
         columns: the keys that a table shows, each with the format of its values, such as ".3f";
-            CSV and JSON hold all keys.
+            CSV and JSON contain all keys.
     """
     if form == "json":
         return "".join(json.dumps(row) + "\n" for row in rows)
@@ -32,15 +32,15 @@ def render(rows: list[Row], form: str, columns: dict[str, str]) -> str:
 
 
 def shown(rows: list[Row], columns: dict[str, str]) -> tuple[list[str], list[list[str]]]:
-    """Return the keys of the columns that say something in any row, and their values as text.
+    """Return the keys of the columns that are not empty, and their values as text.
 
     Args:
         rows: all with the keys of ``columns``.
         columns: keys, each with the format of its values; None becomes "", True "yes".
     """
     cells = [[_cell(row[key], form) for key, form in columns.items()] for row in rows]
-    told = [n for n in range(len(columns)) if any(row[n] for row in cells)]
-    return [list(columns)[n] for n in told], [[row[n] for n in told] for row in cells]
+    used = [n for n in range(len(columns)) if any(row[n] for row in cells)]
+    return [list(columns)[n] for n in used], [[row[n] for n in used] for row in cells]
 
 
 def _table(rows: list[Row], columns: dict[str, str]) -> str:

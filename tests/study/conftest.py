@@ -1,4 +1,4 @@
-"""One planned run in a folder of its own, of which nothing has run."""
+"""A planned run in a directory of its own, of which nothing has run."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from attn_nmt.study.grids.plan import Run, plan
-from attn_nmt.study.grids.settings import Cell
+from attn_nmt.study.grids.cells import Cell
+from attn_nmt.study.grids.runs import Run, plan_runs
 
 
 @pytest.fixture
 def planned_run(tmp_path: Path) -> Run:
     """A run of a tiny model."""
-    (found,) = plan(
+    (run,) = plan_runs(
         [Cell("one", {"self_attn_terms": "0010"})],
         size="tiny",
         seeds=[1],
@@ -22,4 +22,4 @@ def planned_run(tmp_path: Path) -> Run:
         model_flags={},
         train_flags=["--max-update", "100"],
     )
-    return found
+    return run

@@ -10,7 +10,7 @@ import pytest
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from attn_nmt.study.grids.named import GRIDS
+from attn_nmt.study.grids.cells import GRIDS
 from attn_nmt.study.reporting.curves import learning_curves
 from attn_nmt.study.reporting.figures import _STYLE
 from attn_nmt.study.reporting.scatter import bleu_over_gmacs

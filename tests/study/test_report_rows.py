@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from support.result_folders import CARD, LOG, finished, started
 
-from attn_nmt.study.costs import paper
-from attn_nmt.study.grids.named import GRIDS
+from attn_nmt.study import paper
+from attn_nmt.study.grids.cells import GRIDS
 from attn_nmt.study.reporting.cautions import cautions
 from attn_nmt.study.reporting.found import FoundGrid, find_grids
 from attn_nmt.study.reporting.rows import cell_rows

@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from attn_nmt.command_line import UsageError, positive
-from attn_nmt.study.comparing.significance import LEVEL, TESTS, compare
-from attn_nmt.study.comparing.systems import common_reference, find_system, read_lines
-from attn_nmt.study.grids.settings import one_of
+from attn_nmt.study.flags import one_of
+from attn_nmt.study.paired_tests import (
+    LEVEL,
+    TESTS,
+    common_reference,
+    compare,
+    find_system,
+    read_lines,
+)
 from attn_nmt.study.tables import render
 
-COLUMNS = {
+_COLUMNS = {
     "system": "",
     "bleu": ".2f",
     "mean": ".2f",
@@ -20,8 +26,8 @@ COLUMNS = {
     "p_value": ".4f",
     "significant": "",
 }
-NAMES = {"bs": "paired bootstrap", "ar": "approximate randomisation"}
-NOTE = """\
+_TEST_NAMES = {"bs": "paired bootstrap", "ar": "approximate randomisation"}
+_LEGEND = """\
 
 p_value: of {test} against {first}; significant below {level}.
 mean, interval: of bootstrap samples; 95 % of them lie within mean - interval and mean + interval.
@@ -35,17 +41,16 @@ def add_parser(commands: Any) -> None:
     parser: ArgumentParser = commands.add_parser(
         "compare",
         help="whether systems differ in BLEU by more than chance",
-        description="BLEU of several systems, and by sacreBLEU's paired tests whether each "
-        "differs from the first.",
+        description="Compute the BLEU of several systems, and by sacreBLEU's paired tests whether "
+        "each differs from the first.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "systems",
         metavar="SYSTEM",
         nargs="+",
-        help="the folder of a run, or one of its evaluation-SPLIT, or a file with "
-        "a translation a line; the first is what the others are compared "
-        "to",
+        help="the directory of a run, one of its evaluation-SPLIT, or a file with one translation "
+        "per line; the first is the baseline",
     )
     parser.add_argument(
         "--test",
@@ -54,25 +59,28 @@ def add_parser(commands: Any) -> None:
         help="bs, paired bootstrap (the default), or ar, approximate randomisation",
     )
     parser.add_argument(
-        "--samples", metavar="N", type=positive("--samples"), help="1000 of bs, 10000 of ar"
+        "--samples",
+        metavar="N",
+        type=positive("--samples"),
+        help="default: 1000 for bs, 10000 for ar",
     )
     parser.add_argument(
         "--reference",
         metavar="FILE",
         type=Path,
-        help="raw text, a sentence a line; that of the runs' data",
+        help="raw text, one sentence per line; default: that of the runs' data",
     )
     parser.add_argument(
         "--format",
         type=one_of("--format", ("table", "json")),
         default="table",
-        help="table or json, which is one object a line",
+        help="table, or json with one object per line",
     )
     parser.set_defaults(run=print_comparison, passes_flags_on=False)
 
 
 def print_comparison(options: Namespace) -> None:
-    """Print a row a system, and below a table what the columns mean.
+    """Print one row per system, and a legend below a table.
 
     Raises:
         UsageError: if a system or the reference cannot be used.
@@ -85,15 +93,13 @@ def print_comparison(options: Namespace) -> None:
     rows = compare(systems, references, options.test, options.samples)
     for row in rows:
         row["reference"] = str(reference)
-    print(render(rows, options.format, COLUMNS), end="")
+    print(render(rows, options.format, _COLUMNS), end="")
     if options.format == "table":
-        print(
-            NOTE.format(
-                test=NAMES[options.test],
-                first=systems[0].name,
-                level=LEVEL,
-                reference=reference,
-                signature=rows[0]["signature"],
-            ),
-            end="",
+        legend = _LEGEND.format(
+            test=_TEST_NAMES[options.test],
+            first=systems[0].name,
+            level=LEVEL,
+            reference=reference,
+            signature=rows[0]["signature"],
         )
+        print(legend, end="")

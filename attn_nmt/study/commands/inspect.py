@@ -1,4 +1,4 @@
-"""``inspect``: what a trained model does with one sentence, as a page and as pictures."""
+"""``inspect``: what a trained model does with one sentence, as a page and pictures."""
 
 from __future__ import annotations
 
@@ -22,47 +22,45 @@ def add_parser(commands: Any) -> None:
         "inspect",
         help="what a trained model does with one sentence: weights, terms, offsets, kernels",
         description="Show what every sublayer of a trained model does with one sentence: the "
-        "weights of each head and each term's share of them, where deformable convolutions read, "
+        "weights of each head and each term's share of them, where deformable convolutions sample, "
         "the kernels of dynamic ones; as a page and as PNGs.",
         allow_abbrev=False,
     )
     parser.add_argument(
-        "checkpoint", metavar="CHECKPOINT", type=Path, help="a checkpoint, or a folder with one"
+        "checkpoint", metavar="CHECKPOINT", type=Path, help="a checkpoint, or a directory with one"
     )
     parser.add_argument(
         "data_bin",
         metavar="DATA_BIN",
         type=Path,
-        help="of the corpus that it was trained on, with the data card beside it",
+        help="the data that it was trained on, with the data card beside it",
     )
     parser.add_argument("--text", required=True, help="the sentence, as plain text")
     parser.add_argument(
         "--target",
         metavar="TEXT",
-        help="its translation, as plain text; if left out, the model's own, by beam search",
+        help="its translation, as plain text; default: the model's own, by beam search",
     )
     parser.add_argument(
         "--out",
         metavar="DIR",
         type=Path,
-        help=f"for {PAGE} and {PICTURES}/; inspection/ beside the checkpoint",
+        help=f"for {PAGE} and {PICTURES}/; default: inspection/ beside the checkpoint",
     )
-    parser.add_argument(
-        "--dump", action="store_true", help=f"write all numbers to {ARRAYS} as well"
-    )
+    parser.add_argument("--dump", action="store_true", help=f"also write all numbers to {ARRAYS}")
     parser.set_defaults(run=inspect, passes_flags_on=False)
 
 
 def inspect(options: Namespace) -> None:
-    """Write the page, the pictures and the arrays; print the translation and where the page is.
+    """Write the page, the pictures and the arrays; print the translation and the page's path.
 
     Raises:
-        UsageError: if the checkpoint, the data or a text cannot be used; nothing is written then.
+        UsageError: if the checkpoint, the data or a text cannot be used; then nothing is written.
     """
     if not options.data_bin.is_dir():
-        raise UsageError(f"DATA_BIN must be a folder, but {options.data_bin} is none.")
+        raise UsageError(f"DATA_BIN must be a directory, but {options.data_bin} is none.")
     if options.out is not None and options.out.exists() and not options.out.is_dir():
-        raise UsageError(f"--out must be a folder, but {options.out} is none.")
+        raise UsageError(f"--out must be a directory, but {options.out} is none.")
     checkpoint = find_checkpoint(options.checkpoint)
     facts, flags = model_facts(checkpoint)
     translator = from_pretrained(checkpoint, options.data_bin, device="cpu")

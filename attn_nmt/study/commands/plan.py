@@ -1,16 +1,26 @@
-"""``plan``: print the commands that train and score a grid, with what each model costs."""
+"""``plan``: print the commands that train and score a grid, with what each model costs.
+
+Its options are also those of ``run``, which runs these commands.
+"""
 
 from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import Any
 
 from attn_nmt.command_line import positive
-from attn_nmt.study.commands.plan_options import USAGE, add_plan_options, planned
+from attn_nmt.models.architectures import SIZES
 from attn_nmt.study.costs.model import mechanism_costs
 from attn_nmt.study.costs.rows import GIGA
-from attn_nmt.study.grids.plan import Run
+from attn_nmt.study.flags import add_model_flags, explicit_flags
+from attn_nmt.study.grids.cells import GRIDS, read_grid
+from attn_nmt.study.grids.runs import AVERAGED, Run, plan_runs, require_train_flags
+
+USAGE = (
+    "%(prog)s GRID --size SIZE --data-bin DATA_BIN [options] [flags of the models and of train.sh]"
+)
 
 
 def add_parser(commands: Any) -> None:
@@ -18,10 +28,10 @@ def add_parser(commands: Any) -> None:
     parser: ArgumentParser = commands.add_parser(
         "plan",
         usage=USAGE,
-        help="the commands that train and score a grid, without running them",
+        help="print the commands that train and score a grid",
         description="Print a shell script, to be run in this environment, that trains every cell "
-        "of a grid with every seed, by the recipe of train.sh, and scores it. Flags that are not "
-        "known here go to train.sh as they are.",
+        "of a grid with every seed, by the recipe of train.sh, and scores it. Flags that this "
+        "command does not know are passed to train.sh.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -29,24 +39,79 @@ def add_parser(commands: Any) -> None:
         metavar="N",
         type=positive("--length"),
         default=50,
-        help="tokens of each side for the costs; 50",
+        help="tokens on each side, for the costs; default: 50",
     )
     add_plan_options(parser)
     parser.set_defaults(run=print_plan, passes_flags_on=True)
 
 
+def add_plan_options(parser: ArgumentParser) -> None:
+    """Add everything that determines a plan; unknown flags are for the training."""
+    parser.add_argument("grid", metavar="GRID", help=f"{', '.join(GRIDS)}, or a YAML file")
+    parser.add_argument("--size", required=True, help=f"of the models: {', '.join(SIZES)}")
+    parser.add_argument(
+        "--seeds",
+        metavar="N",
+        nargs="+",
+        type=positive("--seeds"),
+        default=[1],
+        help="one training per seed; default: 1",
+    )
+    parser.add_argument(
+        "--data-bin", metavar="DATA_BIN", type=Path, required=True, help="what fairseq-train reads"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="RUNS",
+        type=Path,
+        default=Path("runs"),
+        help="checkpoints are saved in RUNS/GRID/CELL/seedN; default: runs",
+    )
+    parser.add_argument(
+        "--average",
+        metavar="N",
+        type=positive("--average"),
+        default=AVERAGED,
+        help=f"score the average of the last N checkpoints; default: {AVERAGED}",
+    )
+    add_model_flags(parser)
+
+
+def grid_directory(options: Namespace) -> Path:
+    """Return the directory of all runs of the grid."""
+    return Path(options.out) / Path(options.grid).stem
+
+
+def planned_runs(options: Namespace) -> list[Run]:
+    """Return the runs that the options describe.
+
+    Raises:
+        UsageError: if an option breaks its rule.
+    """
+    runs = plan_runs(
+        read_grid(options.grid),
+        size=options.size,
+        seeds=options.seeds,
+        data_bin=options.data_bin,
+        out=grid_directory(options),
+        model_flags=explicit_flags(options),
+        train_flags=options.more,
+        average=options.average,
+    )
+    if options.data_bin.is_dir():  # a plan may be made before the data
+        known_here = ["--" + name.replace("_", "-") for name in vars(options)]
+        require_train_flags(runs[0], known_here)
+    return runs
+
+
 def print_plan(options: Namespace) -> None:
-    """Print the commands, cell by cell, each behind a comment with its costs."""
-    runs = planned(options)
-    print(f"# {len(runs)} trainings; costs of a pair of sentences, {options.length} tokens each")
+    """Print the commands of each cell after a comment with its costs."""
+    runs = planned_runs(options)
+    print(f"# {len(runs)} trainings; costs of a sentence pair, {options.length} tokens each")
     for run in runs:
         if run.seed == options.seeds[0]:
-            print(f"\n# {_costs(run, options.length)}")
+            parts = mechanism_costs(run.config, options.length)
+            gmacs = sum(part.multiply_adds for part in parts) / GIGA
+            parameters = sum(part.parameters for part in parts)
+            print(f"\n# {run.cell.name}: {gmacs:.3f} G multiply-adds, {parameters:,} parameters")
         print(shlex.join(run.train), shlex.join(run.evaluate), sep="\n")
-
-
-def _costs(run: Run, length: int) -> str:
-    parts = mechanism_costs(run.config, length)
-    gmacs = sum(part.multiply_adds for part in parts) / GIGA
-    parameters = sum(part.parameters for part in parts)
-    return f"{run.cell.name}: {gmacs:.3f} G multiply-adds, {parameters:,} parameters"

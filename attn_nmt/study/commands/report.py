@@ -1,4 +1,4 @@
-"""``report``: what ``run`` left, as a page, tables and figures."""
+"""``report``: the results of ``run`` as a page, tables and figures."""
 
 from __future__ import annotations
 
@@ -8,57 +8,57 @@ from typing import Any
 
 from attn_nmt.atomic import replacing
 from attn_nmt.command_line import positive
-from attn_nmt.study.comparing.significance import TESTS
+from attn_nmt.study.paired_tests import TESTS
 from attn_nmt.study.reporting.found import find_grids
 
-_FOLDER = "report"
+_DIRECTORY = "report"
 
 
 def add_parser(commands: Any) -> None:
     """Add the parser of ``report`` to the subparsers of the study."""
     parser: ArgumentParser = commands.add_parser(
         "report",
-        help="what `run` left, as a page, tables and figures",
-        description="Write one HTML page that needs no network, and of each grid the table as "
-        "CSV, Markdown and LaTeX and the figures as SVG and PNG. What is not finished is shown as "
-        "missing. A table of the paper sets each cell against the one before it; other grids need "
-        "--baseline for that.",
+        help="the results of `run` as a page, tables and figures",
+        description="Write one HTML page that needs no network, and for each grid the table as "
+        "CSV, Markdown and LaTeX and the figures as SVG and PNG. Unfinished runs are shown as "
+        "missing. In the paper's tables each cell is compared with the one before it; other grids "
+        "need --baseline.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "runs",
         metavar="RUNS",
         type=Path,
-        help="what `run --out` was given, or the folder of one grid in it",
+        help="the directory of `run --out`, or of one grid in it",
     )
-    parser.add_argument("--out", metavar="DIR", type=Path, help="RUNS/report")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="default: RUNS/report")
     parser.add_argument(
         "--baseline",
         metavar="CELL",
-        help="set every other cell against this one, in each grid that has it",
+        help="compare every other cell with this one, in each grid that has it",
     )
     parser.add_argument(
         "--samples",
         metavar="N",
         type=positive("--samples"),
         default=TESTS["bs"],
-        help=f"of each paired bootstrap; {TESTS['bs']}",
+        help=f"of each paired bootstrap; default: {TESTS['bs']}",
     )
     parser.set_defaults(run=write_report, passes_flags_on=False)
 
 
 def write_report(options: Namespace) -> None:
-    """Write every file whole, and print where the page is.
+    """Write every file atomically, and print the path of the page.
 
     Raises:
-        UsageError: before anything is written, if there are no runs or one is broken.
+        UsageError: if there are no runs or one is broken; then nothing is written.
         OSError: if a file cannot be written.
     """
-    # Here, since no other command of the study should wait for matplotlib.
+    # Imported here, so that no other command waits for matplotlib.
     from attn_nmt.study.reporting.files import PAGE, report_files
 
     files = report_files(find_grids(options.runs, options.baseline), options.samples)
-    out = options.out or options.runs / _FOLDER
+    out = options.out or options.runs / _DIRECTORY
     out.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         with replacing(out / name) as unfinished:

@@ -1,26 +1,47 @@
-"""``run``: train and score every cell of a grid; started again, it goes on."""
+"""``run``: train and score every cell of a grid, on this machine or as jobs of SLURM."""
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from attn_nmt.command_line import UsageError
-from attn_nmt.study.commands.executor_options import add_executor_options, executor
-from attn_nmt.study.commands.plan_options import (
-    USAGE,
-    add_plan_options,
-    grid_folder,
-    planned,
-)
-from attn_nmt.study.grids.plan import Run
+from attn_nmt.command_line import UsageError, at_least, positive
+from attn_nmt.study.commands.plan import USAGE, add_plan_options, grid_directory, planned_runs
+from attn_nmt.study.flags import one_of, require_known
+from attn_nmt.study.grids.runs import Run
 from attn_nmt.study.running.cell import Outcome
-from attn_nmt.study.running.cell_files import FAILURE
-from attn_nmt.study.running.same_settings import require_same_commands, require_same_data
-from attn_nmt.study.tables import render
+from attn_nmt.study.running.executors import run_locally, run_submitted, visible_gpus
+from attn_nmt.study.running.run_directory import (
+    FAILURE,
+    require_same_commands,
+    require_same_data,
+)
+from attn_nmt.study.tables import Row, render
 
-COLUMNS = {"cell": "", "seed": "d", "state": "", "bleu": ".2f", "scored": ""}
+if TYPE_CHECKING:  # submitit is needed for jobs only
+    from attn_nmt.study.running.submitit_jobs import SlurmOptions
+
+EXECUTORS = ("local", "slurm", "submitit-local")
+Executor = Callable[[Sequence[Run], Path], list[Outcome]]
+"""Runs everything, given the directory of the grid, and returns the outcomes in that order."""
+_COLUMNS = {"cell": "", "seed": "d", "state": "", "bleu": ".2f", "scored": ""}
+_REQUEUES = 10
+_SLURM_PREFIX = "--slurm-"
+_MEMORY = re.compile(r"[1-9]\d*[KMGT]B?")
+_ADDITIONAL = re.compile(r"(?P<name>[a-z][a-z-]*)(=(?P<value>.+))?", re.DOTALL)
+# Options of sbatch that have a flag here, and those that submitit or the plan determines.
+_OWN_FLAGS = {
+    "array": "--slurm-array-parallelism",
+    "cpus-per-task": "--slurm-cpus-per-task",
+    "gpus-per-node": "--slurm-gpus-per-node",
+    "mem": "--slurm-memory",
+    "partition": "--slurm-partition",
+    "time": "--slurm-time",
+}
+_FIXED = ("chdir", "error", "nodes", "ntasks", "ntasks-per-node", "open-mode", "output", "signal")
 
 
 def add_parser(commands: Any) -> None:
@@ -28,63 +49,210 @@ def add_parser(commands: Any) -> None:
     parser: ArgumentParser = commands.add_parser(
         "run",
         usage=USAGE,
-        help="train and score every cell of a grid; started again, it goes on",
-        description="Run the commands that `plan` prints, one at a time, one a GPU, or as jobs of "
-        "SLURM: every cell of a grid with every seed, each in a folder of its own. What is "
-        "finished is kept, what was cut off goes on. Flags that are not known here go to train.sh "
-        "as they are. Where fewer checkpoints were kept than --average asks for, the best one is "
-        "scored.",
+        help="train and score every cell of a grid; resumes if started again",
+        description="Run the commands that `plan` prints, one at a time, one per GPU, or as SLURM "
+        "jobs: every cell of a grid with every seed, each in its own directory. A second start "
+        "keeps finished runs and resumes interrupted ones. Flags that this command does not know "
+        "are passed to train.sh. If fewer checkpoints were kept than --average asks for, the best "
+        "one is scored.",
         allow_abbrev=False,
     )
-    add_executor_options(parser)  # first: the flags of the models are a long list
+    add_executor_options(parser)  # first, since the flags of the models are a long list
     add_plan_options(parser)
     parser.set_defaults(run=run_grid, passes_flags_on=True)
 
 
 def run_grid(options: Namespace) -> None:
-    """Run everything, and print how it ended.
+    """Run everything and print the outcomes.
 
     Raises:
-        UsageError: before anything runs, if an option breaks its rule or a folder is of another
-            command or of other data; afterwards, if a run failed.
+        UsageError: before anything runs, if an option breaks its rule, or a directory belongs to
+            another command or to other data; afterwards, if a run failed.
     """
     execute = executor(options)
-    runs = planned(options)
+    runs = planned_runs(options)
     if not options.data_bin.is_dir():
-        raise UsageError(f"--data-bin must be a folder, but {options.data_bin} is none.")
+        raise UsageError(f"--data-bin must be a directory, but {options.data_bin} is none.")
     for run in runs:
         require_same_commands(run)
         require_same_data(run)
-    folder = grid_folder(options)
-    folder.mkdir(parents=True, exist_ok=True)  # not one failure a run if it cannot be
-    outcomes = execute(runs, folder)
-    rows = [row(*pair) for pair in zip(runs, outcomes, strict=True)]
-    print(render(rows, "table", COLUMNS), end="")
-    _require_success(outcomes)
-
-
-def row(run: Run, outcome: Outcome) -> dict[str, Any]:
-    """Return a run as a row of the summary."""
-    found = outcome.result
-    return {
-        "cell": run.cell.name,
-        "seed": run.seed,
-        "state": outcome.state,
-        "bleu": None if found is None else found["scores"]["bleu"],
-        "scored": None if found is None else _scored(found),
-    }
-
-
-def _scored(result: dict[str, Any]) -> str:
-    if result["averaged"]:
-        return f"mean of {len(result['checkpoints'])}"
-    return str(result["checkpoints"][0])
-
-
-def _require_success(outcomes: Sequence[Outcome]) -> None:
-    failed = sum(outcome.state == "failed" for outcome in outcomes)
-    if failed:
+    directory = grid_directory(options)
+    directory.mkdir(parents=True, exist_ok=True)  # if this fails, it is one error, not one per run
+    outcomes = execute(runs, directory)
+    rows = [_summary(run, outcome) for run, outcome in zip(runs, outcomes, strict=True)]
+    print(render(rows, "table", _COLUMNS), end="")
+    failures = sum(outcome.state == "failed" for outcome in outcomes)
+    if failures:
         raise UsageError(
-            f"All {len(outcomes)} runs must succeed, but {failed} failed; "
-            f"{FAILURE} in their folders says why."
+            f"All {len(outcomes)} runs must succeed, but {failures} failed; "
+            f"{FAILURE} in their directories says why."
         )
+
+
+def _summary(run: Run, outcome: Outcome) -> Row:
+    row: Row = {"cell": run.cell.name, "seed": run.seed, "state": outcome.state}
+    result = outcome.result
+    if result is None:
+        return {**row, "bleu": None, "scored": None}
+    checkpoints = result["checkpoints"]
+    scored = f"mean of {len(checkpoints)}" if result["averaged"] else str(checkpoints[0])
+    return {**row, "bleu": result["scores"]["bleu"], "scored": scored}
+
+
+def add_executor_options(parser: ArgumentParser) -> None:
+    """Add ``--executor`` and the flags of SLURM, which stay None if they are not given."""
+    parser.add_argument(
+        "--executor",
+        type=one_of("--executor", EXECUTORS),
+        default="local",
+        help="local: this process; slurm: one job per run, in a job array; submitit-local: the "
+        "same jobs as processes on this machine; default: local",
+    )
+    group = parser.add_argument_group(
+        "SLURM, with --executor slurm",
+        "Every node must see the data, RUNS and this package under the same paths. The command "
+        "waits and shows the progress of the jobs; Ctrl-C cancels them. If it is killed or loses "
+        "its terminal, they continue.",
+    )
+    flags: tuple[tuple[str, str, Callable[[str], Any], str], ...] = (
+        (
+            "time",
+            "MINUTES",
+            positive("--slurm-time, in minutes,"),
+            "time limit of a job; required. A run that needs more is requeued and resumes from its "
+            "last checkpoint",
+        ),
+        (
+            "requeues",
+            "N",
+            at_least(0, "--slurm-requeues"),
+            f"how often a run may be requeued; default: {_REQUEUES}",
+        ),
+        ("partition", "NAME", str, "default: SLURM's"),
+        (
+            "array-parallelism",
+            "N",
+            positive("--slurm-array-parallelism"),
+            "how many jobs of the array may run at a time; default: 256",
+        ),
+        (
+            "gpus-per-node",
+            "N",
+            at_least(0, "--slurm-gpus-per-node"),
+            "GPUs of a job, which has one node; default: 1, or 0 with --cpu",
+        ),
+        (
+            "cpus-per-task",
+            "N",
+            positive("--slurm-cpus-per-task"),
+            "cores of a job; default: SLURM's",
+        ),
+        ("memory", "SIZE", _memory, "of a job, such as 32G; default: SLURM's"),
+    )
+    for name, metavar, read, text in flags:
+        group.add_argument(f"{_SLURM_PREFIX}{name}", metavar=metavar, type=read, help=text)
+    group.add_argument(
+        f"{_SLURM_PREFIX}additional",
+        metavar="NAME[=VALUE]",
+        nargs="+",
+        type=_additional,
+        action="extend",
+        help="other options of sbatch, without dashes: account=me qos=long",
+    )
+
+
+def executor(options: Namespace) -> Executor:
+    """Return the executor that the options choose.
+
+    Raises:
+        UsageError: if a flag of SLURM is missing, misspelt or given to another executor; or if
+            submitit or SLURM is not installed.
+    """
+    _require_only_with_slurm(options)
+    if options.executor == "local":
+        return lambda runs, _: run_locally(runs, visible_gpus(runs))
+    try:
+        import submitit  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f"--executor {options.executor} must find submitit, which comes with the extra `study` "
+            "(pip install 'attn_nmt[study]'), but it is not installed."
+        ) from error
+    from attn_nmt.study.running.submitit_jobs import LocalQueue, SlurmQueue, require_slurm
+
+    if options.executor == "submitit-local":
+        return lambda runs, directory: run_submitted(
+            runs, LocalQueue(directory, visible_gpus(runs))
+        )
+    slurm = slurm_options(options)
+    require_slurm()
+    return lambda runs, directory: run_submitted(runs, SlurmQueue(directory, slurm))
+
+
+def slurm_options(options: Namespace) -> SlurmOptions:
+    """Return what is requested from SLURM.
+
+    Raises:
+        UsageError: if there is no time limit.
+    """
+    from attn_nmt.study.running.submitit_jobs import SlurmOptions
+
+    if options.slurm_time is None:
+        raise UsageError("--slurm-time must be given with --executor slurm, but is not.")
+    requeues, gpus = options.slurm_requeues, options.slurm_gpus_per_node
+    return SlurmOptions(
+        minutes=options.slurm_time,
+        requeues=_REQUEUES if requeues is None else requeues,
+        parallelism=options.slurm_array_parallelism,
+        gpus=int("--cpu" not in options.more) if gpus is None else gpus,
+        cpus=options.slurm_cpus_per_task,
+        memory=options.slurm_memory,
+        partition=options.slurm_partition,
+        additional=dict(options.slurm_additional or ()),
+    )
+
+
+def _require_only_with_slurm(options: Namespace) -> None:
+    """Refuse flags of SLURM that another executor would ignore, and misspelt ones.
+
+    Raises:
+        UsageError: with the flag.
+    """
+    flags = {
+        "--" + name.replace("_", "-"): value
+        for name, value in vars(options).items()
+        if name.startswith("slurm_")
+    }
+    for word in options.more:  # which would be passed to the training
+        if word.startswith(_SLURM_PREFIX):
+            require_known("a flag of SLURM", word.partition("=")[0], flags)
+    for flag, value in flags.items():
+        if value is not None and options.executor != "slurm":
+            raise UsageError(
+                f"{flag} must be given with --executor slurm, but that is {options.executor}."
+            )
+
+
+def _memory(text: str) -> str:
+    if not _MEMORY.fullmatch(text):
+        raise UsageError(
+            f"--slurm-memory must be a number with a unit, K, M, G or T, but is {text!r}."
+        )
+    return text
+
+
+def _additional(text: str) -> tuple[str, str | bool]:
+    """Read an option of sbatch; those with a flag of their own, and fixed ones, are refused."""
+    match = _ADDITIONAL.fullmatch(text)
+    if match is None:
+        raise UsageError(
+            f"--slurm-additional must be options of sbatch as NAME or NAME=VALUE, but has {text!r}."
+        )
+    name = match["name"]
+    if name in _OWN_FLAGS:
+        raise UsageError(
+            f"--slurm-additional must leave {name} to {_OWN_FLAGS[name]}, but has {text!r}."
+        )
+    if name in _FIXED:
+        raise UsageError(f"--slurm-additional must not change {name}, but has {text!r}.")
+    return name, match["value"] or True

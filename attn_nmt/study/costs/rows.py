@@ -8,12 +8,12 @@ from functools import cache
 
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.mechanisms import SIDES
-from attn_nmt.study.costs import paper
+from attn_nmt.study import paper
 from attn_nmt.study.costs.actual import actual_costs
 from attn_nmt.study.costs.model import mechanism_costs
 from attn_nmt.study.describe import describe
-from attn_nmt.study.grids.named import GRIDS
-from attn_nmt.study.grids.settings import arch_of_size, read_config
+from attn_nmt.study.flags import arch_of_size, read_config
+from attn_nmt.study.grids.cells import GRIDS
 from attn_nmt.study.tables import Row
 
 GIGA, MEGA = 10**9, 10**6

@@ -11,7 +11,7 @@ from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.study.describe import describe
-from attn_nmt.study.grids.settings import MODEL, MODEL_FIELDS
+from attn_nmt.study.flags import MODEL, MODEL_FIELDS
 
 NAMES = {
     "self_attn": "terms of self-attention",

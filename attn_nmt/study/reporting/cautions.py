@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from attn_nmt.study.costs.rows import PAPER_SIZE
-from attn_nmt.study.grids.settings import arch_of_size
+from attn_nmt.study.flags import arch_of_size
 from attn_nmt.study.reporting.found import FoundGrid
 from attn_nmt.study.reporting.settings import CORPUS, WHOLE, Setting, labels, told
 from attn_nmt.study.reporting.significance import SeedTest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attn_nmt.study.comparing.significance import LEVEL
+from attn_nmt.study.paired_tests import LEVEL
 
 
 @dataclass(frozen=True)

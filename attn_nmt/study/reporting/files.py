@@ -19,7 +19,7 @@ from attn_nmt.study.reporting.rows import cell_rows
 from attn_nmt.study.reporting.scatter import bleu_over_gmacs
 from attn_nmt.study.reporting.settings import settings, told
 from attn_nmt.study.reporting.significance import SeedTest, seed_tests
-from attn_nmt.study.running.cell_files import TRAIN_LOG
+from attn_nmt.study.running.run_directory import TRAIN_LOG
 from attn_nmt.study.running.training_log import curves
 from attn_nmt.study.tables import Row, render, shown
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.study.grids.named import GRIDS
-from attn_nmt.study.grids.settings import Cell
+from attn_nmt.study.grids.cells import GRIDS, Cell
 from attn_nmt.study.reporting.reading import read_checked_result, read_environment, read_failure
 
 _SEED = re.compile(r"seed([1-9]\d*)")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.study.running.cell_files import ENVIRONMENT, FAILURE, RESULT, read_result
+from attn_nmt.study.running.run_directory import ENVIRONMENT, FAILURE, RESULT, read_result
 
 _NUMBER = (int, float)
 _NEEDED: dict[str, tuple[type, ...]] = {

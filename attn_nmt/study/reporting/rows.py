@@ -7,15 +7,15 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.study.costs import paper
+from attn_nmt.study import paper
 from attn_nmt.study.costs.rows import PAPER_SIZE, printed_gflops
-from attn_nmt.study.grids.settings import arch_of_size, read_config
+from attn_nmt.study.flags import arch_of_size, read_config
 from attn_nmt.study.reporting.columns import COLUMNS
 from attn_nmt.study.reporting.envelope import envelope
 from attn_nmt.study.reporting.found import FoundCell, FoundGrid, FoundRun
 from attn_nmt.study.reporting.settings import Setting, others
 from attn_nmt.study.reporting.significance import SeedTest, is_significant
-from attn_nmt.study.running.cell_files import TRAIN_LOG
+from attn_nmt.study.running.run_directory import TRAIN_LOG
 from attn_nmt.study.running.training_log import curves, updates
 from attn_nmt.study.tables import Row
 

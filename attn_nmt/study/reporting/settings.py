@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attn_nmt.study.grids.settings import as_command_line
+from attn_nmt.study.flags import as_command_line
 from attn_nmt.study.reporting.found import FoundCell, FoundGrid, FoundRun
 
 CORPUS = "corpus"

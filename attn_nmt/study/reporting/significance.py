@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.study.comparing.significance import LEVEL, compare
-from attn_nmt.study.comparing.systems import common_reference, find_system, read_lines
+from attn_nmt.study.paired_tests import LEVEL, common_reference, compare, find_system, read_lines
 from attn_nmt.study.reporting.found import FoundCell, FoundRun
 
 _ROUNDING = 0.006

@@ -1,10 +1,8 @@
 """Running a plan.
 
-- ``cell``: one run of a cell, which any executor can call
-- ``local``: all of them on this machine; ``progress``: how far they are
-- ``submitted``: all of them as jobs of submitit; ``queues``: SLURM, or processes of this machine;
-  ``job``: one of them on its node, and what signals do to it
-- ``child``, ``training_log``: a command of a run, and what it prints
-- ``cell_files``, ``environment``, ``result``: what a run leaves in its folder;
-  ``same_settings``: what keeps another one out of it
+- ``cell``: one run: train, evaluate, keep the result
+- ``run_directory``: the files of a run, its lock, and what must not change between starts
+- ``training_log``, ``progress``: what a training printed; the progress bar
+- ``executors``: all runs, in threads of this process or as jobs
+- ``submitit_jobs``: the jobs, and the queues that they are submitted to (needs submitit)
 """

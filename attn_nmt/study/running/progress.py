@@ -1,4 +1,4 @@
-"""One progress display for runs wherever they run: it reads the logs in their folders."""
+"""The progress bar of all runs, wherever they run: it reads the logs in their directories."""
 
 from __future__ import annotations
 
@@ -8,33 +8,32 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from tqdm import tqdm
 
-from attn_nmt.study.grids.plan import Run
-from attn_nmt.study.running import cell_files as files
+from attn_nmt.study.grids.runs import Run
 from attn_nmt.study.running.cell import Outcome
+from attn_nmt.study.running.run_directory import RESULT, TRAIN_LOG
 from attn_nmt.study.running.training_log import updates
 from attn_nmt.training.recipe import given
 
-_SECONDS_A_LOOK = 1.0
+_POLL_INTERVAL = 1.0
 _RECIPE_UPDATES = 100_000
-_TOLD = 3
-"""Runs that are named at a time; a line has room for no more."""
+_MAX_SHOWN = 3
+"""How many running runs are named; a line has no room for more."""
 _BAR = "{l_bar}{bar}| {n:.1f}/{total} runs [{elapsed}<{remaining}{postfix}]"
 
 
-def show(
+def show_progress(
     runs: Sequence[Run],
     futures: Sequence[Future[Outcome]],
-    look: Callable[[], None] = lambda: None,
+    poll: Callable[[], None] = lambda: None,
 ) -> None:
-    """Show how far the runs are until all have ended, and name those that fail as they do.
+    """Update the bar until all runs have ended; report each failure when it happens.
 
-    ``look`` is called once a look; it may be what makes the futures go on.
+    ``poll`` is called before each update; it may be what completes the futures.
     """
     is_terminal = sys.stderr.isatty()
-    start = sum(fraction(run) for run in runs)
     with tqdm(
         total=len(runs),
-        initial=start,
+        initial=sum(fraction_done(run) for run in runs),
         bar_format=_BAR,
         smoothing=0,
         miniters=0,
@@ -43,38 +42,35 @@ def show(
     ) as bar:
         pending = set(futures)
         while pending:
-            look()
-            ended, pending = wait(pending, _SECONDS_A_LOOK, FIRST_COMPLETED)
-            for run, future in zip(runs, futures, strict=True):
+            poll()
+            ended, pending = wait(pending, _POLL_INTERVAL, FIRST_COMPLETED)
+            pairs = list(zip(runs, futures, strict=True))
+            for run, future in pairs:
                 if future in ended and future.result().problem:
-                    problem = f"{run.save_dir}: {future.result().problem}"
-                    bar.write(problem, file=sys.stderr)
-            bar.set_postfix_str(current(runs, futures), refresh=False)
-            bar.update(_progress(runs, futures) - bar.n)
+                    bar.write(f"{run.save_dir}: {future.result().problem}", file=sys.stderr)
+            bar.set_postfix_str(status(runs, futures), refresh=False)
+            done = sum(1.0 if future.done() else fraction_done(run) for run, future in pairs)
+            bar.update(done - bar.n)
 
 
-def _progress(runs: Sequence[Run], futures: Sequence[Future[Outcome]]) -> float:
-    pairs = zip(runs, futures, strict=True)
-    return sum(1.0 if future.done() else fraction(run) for run, future in pairs)
-
-
-def current(runs: Sequence[Run], futures: Sequence[Future[Outcome]]) -> str:
-    """Say which runs are running, or how many wait to."""
+def status(runs: Sequence[Run], futures: Sequence[Future[Outcome]]) -> str:
+    """Return which runs are running, or how many are queued."""
     running = [run for run, future in zip(runs, futures, strict=True) if future.running()]
     if not running:
-        waiting = sum(not future.done() for future in futures)
-        return f"{waiting} in the queue" if waiting else ""
-    told = ", ".join(
-        f"{run.cell.name} seed {run.seed}: update {updates(run.save_dir / files.TRAIN_LOG)}"
-        for run in running[:_TOLD]
+        queued = sum(not future.done() for future in futures)
+        return f"{queued} in the queue" if queued else ""
+    shown = ", ".join(
+        f"{run.cell.name} seed {run.seed}: update {updates(run.save_dir / TRAIN_LOG)}"
+        for run in running[:_MAX_SHOWN]
     )
-    return told if len(running) <= _TOLD else f"{told}, and {len(running) - _TOLD} more"
+    hidden = len(running) - _MAX_SHOWN
+    return f"{shown}, and {hidden} more" if hidden > 0 else shown
 
 
-def fraction(run: Run) -> float:
+def fraction_done(run: Run) -> float:
     """Return how much of a run is done, by its updates; 1 only if it is finished."""
-    if (run.save_dir / files.RESULT).is_file():
+    if (run.save_dir / RESULT).is_file():
         return 1.0
     limit = given(run.train, "--max-update") or ""
-    wanted = int(limit) if limit.isdecimal() and int(limit) else _RECIPE_UPDATES
-    return min(0.99, updates(run.save_dir / files.TRAIN_LOG) / wanted)
+    total = int(limit) if limit.isdecimal() and int(limit) else _RECIPE_UPDATES
+    return min(0.99, updates(run.save_dir / TRAIN_LOG) / total)

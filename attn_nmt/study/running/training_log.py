@@ -1,4 +1,4 @@
-"""What the log of a training tells, in fairseq's formats "simple" and "json"."""
+"""What the log of a training holds, in fairseq's formats "simple" and "json"."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from statistics import median
 
 _UPDATES = re.compile(r'num_updates["=: ]+(\d+)')
 _SPEED = re.compile(r'\btrain_inner\b.*\bwps["=: ]+([\d.]+)')
-_CURVES = re.compile(r"\| (train_inner|valid) \|(.*)")
-# Of a validation the JSON format has names that begin with the data's.
+_LINE = re.compile(r"\| (train_inner|valid) \|(.*)")
+# In the JSON format the names of a validation start with that of its data.
 _LOSS = re.compile(r'\b(?:valid_)?loss["=: ]+([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?|nan|inf)\b')
-_AT = re.compile(r'\b(?:valid_)?num_updates["=: ]+(\d+(?:\.\d+)?(?:e[-+]?\d+)?)\b')
+_UPDATE = re.compile(r'\b(?:valid_)?num_updates["=: ]+(\d+(?:\.\d+)?(?:e[-+]?\d+)?)\b')
 _DONE = "| done training in "
-_TAIL = 16_384
+_TAIL_BYTES = 16_384
 
 
 def updates(log: Path) -> int:
-    """Return the updates that were last told, 0 without any; only the end of the file is read."""
-    found = _UPDATES.findall(_tail(log))
-    return int(found[-1]) if found else 0
+    """Return the last ``num_updates``, or 0; only the end of the file is read."""
+    numbers = _UPDATES.findall(_tail(log))
+    return int(numbers[-1]) if numbers else 0
 
 
 def tokens_per_second(log: Path) -> float | None:
-    """Return the median of ``wps``, target tokens a second, or None if it was never told."""
+    """Return the median of ``wps``, target tokens per second; None if there is none."""
     if not log.is_file():
         return None
     with log.open(encoding="utf-8", errors="replace") as lines:
@@ -35,33 +35,33 @@ def tokens_per_second(log: Path) -> float | None:
 
 @dataclass
 class Curves:
-    """Losses by the number of updates, in bits a token as fairseq tells them."""
+    """Losses by number of updates, in bits per token as fairseq logs them."""
 
     training: dict[int, float] = field(default_factory=dict)
     validation: dict[int, float] = field(default_factory=dict)
 
 
 def curves(log: Path) -> Curves:
-    """Return how the losses went; a training that went on from a checkpoint repeats updates.
+    """Return the losses of a training, sorted by update; both are empty without any.
 
-    Of an update that was made twice the last one counts. Empty if nothing was told.
+    A training that was resumed from a checkpoint repeats updates: the last loss of each counts.
     """
-    found = Curves()
+    losses = Curves()
     if not log.is_file():
-        return found
+        return losses
     with log.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            # The training may be writing the last line just now.
-            if line.endswith("\n") and (match := _CURVES.search(line)):
-                loss, update = _LOSS.search(match[2]), _AT.search(match[2])
+            # The last line may be incomplete: the training may be writing it.
+            if line.endswith("\n") and (match := _LINE.search(line)):
+                loss, update = _LOSS.search(match[2]), _UPDATE.search(match[2])
                 if loss and update:
-                    curve = found.validation if match[1] == "valid" else found.training
+                    curve = losses.validation if match[1] == "valid" else losses.training
                     curve[int(float(update[1]))] = float(loss[1])
-    return Curves(dict(sorted(found.training.items())), dict(sorted(found.validation.items())))
+    return Curves(dict(sorted(losses.training.items())), dict(sorted(losses.validation.items())))
 
 
-def says_done(log: Path) -> bool:
-    """Whether the last training that wrote into the log came to its end."""
+def is_done(log: Path) -> bool:
+    """Whether the last training that wrote to the log was completed."""
     return _DONE in _tail(log)
 
 
@@ -75,5 +75,5 @@ def _tail(log: Path) -> str:
         return ""
     with log.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _TAIL))
+        file.seek(max(0, size - _TAIL_BYTES))
         return file.read().decode("utf-8", errors="replace")

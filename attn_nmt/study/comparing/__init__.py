@@ -1,1 +1,0 @@
-"""Whether systems differ: ``systems`` finds hypotheses and references, ``significance`` asks."""

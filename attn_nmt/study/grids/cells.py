@@ -1,0 +1,168 @@
+"""Grids and their cells: the models that the paper compares, or those of a user's own YAML file.
+
+::
+
+    base: {deformable_kernel_size: 3}
+    vary:
+      self_attn_terms: ["1111", "0110"]
+      encoder_layers: [2, 4]
+
+makes four cells. ``base`` holds the flags of all cells, ``vary`` lists of values that multiply;
+names are those of the flags, with underscores.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fairseq.dataclass.utils import interpret_dc_type
+from omegaconf import OmegaConf
+from yaml import YAMLError
+
+from attn_nmt.command_line import UsageError
+from attn_nmt.models.config import AttnTransformerConfig
+from attn_nmt.models.mechanisms import NO_SUBLAYER, SELF_ATTENTION
+from attn_nmt.study import paper
+from attn_nmt.study.flags import MODEL_FIELDS, require_known
+from attn_nmt.terms import ALL_TERMS
+
+DEFORMABLE_TAPS = 3
+"""The kernel size of the paper's Figure 2 (c)."""
+_SECTIONS = ("base", "vary")
+_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model of a grid."""
+
+    name: str
+    """Unique in its grid, and usable as the name of a directory."""
+    flags: dict[str, Any] = field(default_factory=dict)
+    """Fields of :class:`AttnTransformerConfig`, added to ``--arch attn_transformer_SIZE``."""
+    compared_to: str | None = None
+    """The cell that the paper compares it with."""
+
+
+def _paper_cell(name: str, compared_to: str | None = None) -> Cell:
+    """Return the cell that a name such as ``0110-deformable`` or ``dynamic-kernel31`` describes."""
+    mechanism, *options = name.split("-")
+    flags: dict[str, Any] = {"self_attn_terms": mechanism}
+    if SELF_ATTENTION.get(mechanism) is not None:
+        flags = {"self_attn_type": mechanism}
+    for option in options:
+        if option == "deformable":
+            flags["deformable_kernel_size"] = DEFORMABLE_TAPS
+        elif option.startswith("span"):
+            flags["self_attn_span"] = int(option.removeprefix("span"))
+        else:
+            flags["conv_kernel_sizes"] = option.removeprefix("kernel")
+    return Cell(name, flags, compared_to)
+
+
+def _paper_cells(table: tuple[paper.Comparison, ...]) -> list[Cell]:
+    return [
+        cell
+        for row in table
+        for cell in (
+            _paper_cell(row.baseline),
+            _paper_cell(row.candidate, compared_to=row.baseline),
+        )
+    ]
+
+
+GRIDS: dict[str, list[Cell]] = {
+    "table2": _paper_cells(paper.TABLE2),
+    "table3": [_paper_cell("0100"), *_paper_cells(paper.TABLE3)],
+    "figure3-self": [_paper_cell(name) for name in (NO_SUBLAYER, *ALL_TERMS, "0010-deformable")],
+    # Self-attention has all four terms while encoder-decoder attention is studied.
+    "figure3-cross": [
+        Cell(terms, {"self_attn_terms": "1111", "cross_attn_terms": terms}) for terms in ALL_TERMS
+    ],
+}
+
+
+def read_grid(name: str, flag: str = "GRID") -> list[Cell]:
+    """Return the cells of a grid of the paper, or of a YAML file.
+
+    Args:
+        name: one of ``GRIDS``, or the path of a file that ends in .yaml or .yml.
+        flag: the command-line argument that named it, for errors.
+
+    Raises:
+        UsageError: if there is no such grid, or the file breaks a rule.
+    """
+    if Path(name).suffix in (".yaml", ".yml"):
+        return _read_file(Path(name))
+    require_known(flag, name, (*GRIDS, "FILE.yaml"))
+    return GRIDS[name]
+
+
+def _read_file(path: Path) -> list[Cell]:
+    """Return one cell for each combination of the lists; the last list varies fastest.
+
+    Raises:
+        UsageError: with the file, the rule and the value that breaks it.
+    """
+    content = _read_yaml(path)
+    for section in content:
+        require_known(f"a section of {path}", section, _SECTIONS)
+    base, vary = (_read_section(path, section, content.get(section)) for section in _SECTIONS)
+    if both := sorted(set(base) & set(vary)):
+        raise UsageError(f"{path} must have a flag in one section, but has {both[0]} in both.")
+    for name, value in base.items():
+        _require_type(path, name, value)
+    for name, values in vary.items():
+        _require_list(path, name, values)
+    combinations = [
+        dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())
+    ]
+    return [
+        Cell("+".join(f"{name}={value}" for name, value in flags.items()) or "base", base | flags)
+        for flags in combinations
+    ]
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except (YAMLError, UnicodeDecodeError) as error:
+        problem = str(error).replace("\n", " ")
+        raise UsageError(f"{path} must be YAML, but is not: {problem}.") from error
+    if not isinstance(content, dict) or not content:
+        raise UsageError(f"{path} must have the sections base and vary, but has none.")
+    return {str(section): value for section, value in content.items()}
+
+
+def _read_section(path: Path, section: str, flags: Any) -> dict[str, Any]:
+    if flags is None:
+        return {}
+    if not isinstance(flags, dict):
+        raise UsageError(f"{section} of {path} must be flags with values, but is {flags!r}.")
+    for name in flags:
+        require_known(f"a flag in {section} of {path}", str(name), MODEL_FIELDS)
+    return {str(name): value for name, value in flags.items()}
+
+
+def _require_list(path: Path, name: str, values: Any) -> None:
+    if not isinstance(values, list) or not values:
+        raise UsageError(f"{name} in vary of {path} must be a list of values, but is {values!r}.")
+    for value in values:
+        _require_type(path, name, value)
+    if duplicates := [value for value in values if values.count(value) > 1]:
+        raise UsageError(
+            f"{name} in vary of {path} must have no value twice, but has {duplicates[0]!r}."
+        )
+
+
+def _require_type(path: Path, name: str, value: Any) -> None:
+    """Refuse a value that YAML reads differently than intended: 0110 is 72 in octal, on is true."""
+    wanted = interpret_dc_type(AttnTransformerConfig.__dataclass_fields__[name].type)
+    wanted = wanted if wanted in _TYPE_NAMES else str
+    fits = type(value) is wanted or (wanted is float and type(value) is int)
+    if not fits:
+        type_name = _TYPE_NAMES.get(wanted, "text in quotes")
+        raise UsageError(f"{name} in {path} must be {type_name}, but is {value!r}.")

@@ -1,0 +1,127 @@
+"""Rows with goals, measured apart and judged; and what ``scripts/benchmark.py`` writes."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.commandline import ROOT
+
+from attn_nmt.benchmarking import measures
+from attn_nmt.benchmarking.__main__ import main
+from attn_nmt.benchmarking.comparison import GOALS, Row, comparison_table, measure
+from attn_nmt.benchmarking.models import BASELINES, Model
+from attn_nmt.benchmarking.work import WORK, Sizes
+from attn_nmt.study.flags import read_config
+
+TINY = "attn0010_deformable_tiny"
+
+
+def test_every_goal_names_a_model_and_its_work() -> None:
+    for row in GOALS:
+        assert row.work in WORK
+        assert row.baseline in BASELINES
+        read_config(row.model.arch, row.model.flags)
+
+
+def test_rows_that_differ_in_flags_only_are_measured_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = Counter[str]()
+
+    def make_step(model: Model, _: Sizes) -> Any:
+        return lambda: calls.update([f"{model.arch} {model.flags} {model.like}"])
+
+    monkeypatch.setitem(WORK, "encoding", make_step)
+    models = [Model(TINY, {"encoder_layers": layers}) for layers in (1, 2)]
+    list(measure([Row("encoding", model) for model in models], 3, 1.0))
+    own = [calls[f"{model.arch} {model.flags} None"] for model in models]
+    assert own[0] == own[1] > 3
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("time", "memory", "verdict"),
+    [(0.9, 1.1, "yes"), (1.01, 1.0, "no"), (0.9, 1.11, "no"), (None, None, "")],
+)
+def test_a_goal_is_met_by_time_and_memory(
+    time: float | None, memory: float | None, verdict: str
+) -> None:
+    row = {
+        "work": "training",
+        "model": "m",
+        "flags": {"a_b": 3, "c": True},
+        "against": "o",
+        "device": "CPU",
+        "goal": 1.0,
+        "time": time,
+        "low": 0.8,
+        "high": 1.0,
+        "memory goal": 1.1,
+        "memory": memory,
+        "roofline": None,
+    }
+    (shown,) = comparison_table([row])
+    assert shown["met"] == verdict
+    assert shown["model"] == "`m --a-b 3 --c`"
+    assert (shown["time"] == "not measured") == (time is None)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", *map(str, arguments)])
+    main()
+
+
+def test_the_table_shows_what_the_json_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(measures, "_MATRIX_SIZE", 256)
+    target = tmp_path / "rows.json"
+    line = f"decoding {TINY} --rounds 2 --sentences 2 --beam 2 --vocabulary 50 --encoder-layers 1"
+    run(monkeypatch, *line.split(), "--json", target)
+    (row,) = json.loads(target.read_text())
+    assert row["flags"] == {"encoder_layers": 1}
+    assert 0 < row["low"] <= row["time"] <= row["high"]
+    assert 0 < row["roofline"] < 1
+    for shares in (row["shares"], row["other shares"]):
+        assert sum(shares.values()) == pytest.approx(1.0)
+        assert min(shares.values()) > 0
+    header, _, line = capsys.readouterr().out.strip().split("\n\n")[0].splitlines()
+    cells = dict(zip(header.strip("| ").split(" | "), line.strip("| ").split(" | "), strict=False))
+    assert cells["time"] == f"{row['time']:.2f}"
+    assert cells["FLOPs utilisation"] == f"{row['roofline']:.2f}"
+    assert cells["model"] == f"`{TINY} --encoder-layers 1`"
+
+
+def test_rows_before_an_interruption_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: Any) -> Any:
+        yield {"mechanism": "first", "time exponent": 1.0}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("attn_nmt.benchmarking.__main__.measure_lengths", interrupted)
+    target = tmp_path / "rows.json"
+    with pytest.raises(KeyboardInterrupt):
+        run(monkeypatch, "lengths", "--json", target)
+    assert json.loads(target.read_text()) == [{"mechanism": "first", "time exponent": 1.0}]
+    assert "| first | 1.00 |" in capsys.readouterr().out
+
+
+def test_the_script_offers_every_kind_of_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--help"])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # that of the tests stays
+    with pytest.raises(SystemExit) as exited:
+        runpy.run_path(str(ROOT / "scripts" / "benchmark.py"), run_name="__main__")
+    assert exited.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(f"\n    {work} " in printed for work in ("goals", *WORK, "lengths"))

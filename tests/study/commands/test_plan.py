@@ -1,0 +1,46 @@
+"""``plan``: prints a script with costs, runs nothing, refuses flags that no training accepts."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attn_nmt.command_line import UsageError
+
+
+def test_the_command_prints_a_script_with_costs_and_runs_nothing(
+    study: Any, tmp_path: Path
+) -> None:
+    grid = tmp_path / "own.yaml"
+    grid.write_text('vary: {self_attn_terms: ["0010", "1111"]}')
+    line = f"plan {grid} --size wmt_en_de --seeds 3 4 --data-bin bin --out {tmp_path}/runs"
+    lines = study(f"{line} --lr 0.1 --adam-betas '(0.9, 0.98)'").splitlines()
+    assert lines[0].startswith("# 4 trainings;")
+    comments = [line for line in lines[1:] if line.startswith("#")]
+    assert comments[1] == ("# self_attn_terms=1111: 2.738 G multiply-adds, 48,857,088 parameters")
+    commands = [shlex.split(line, comments=True) for line in lines]
+    commands = [words for words in commands if words]
+    assert [words[0] for words in commands] == ["python"] * 8
+    assert [words[2] for words in commands] == ["attn_nmt.training", "attn_nmt.evaluation"] * 4
+    directory = f"{tmp_path}/runs/own/self_attn_terms=0010/seed4"
+    assert commands[2][3:6] == ["attn_transformer_wmt_en_de", "bin", directory]
+    assert commands[2][-6:] == ["--lr", "0.1", "--adam-betas", "(0.9, 0.98)", "--seed", "4"]
+    assert commands[3][3:] == [directory, "bin", "--average", "5"]
+    assert list(tmp_path.iterdir()) == [grid]
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_misspelt_flag_is_refused_once_there_are_data(
+    study: Any, command: str, tmp_path: Path
+) -> None:
+    data_bin = tmp_path / "data-bin"
+    data_bin.mkdir()
+    for lang in ("de", "en"):
+        (data_bin / f"dict.{lang}.txt").write_text("word 1\n")
+    line = f"{command} table2 --size tiny --data-bin {data_bin} --out {tmp_path}/runs --avrage 3"
+    with pytest.raises(UsageError, match="the nearest is '--average'.$"):
+        study(line)
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,125 @@
+"""The grids of the paper and of YAML files: every cell is a model; what a file must not contain."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from attn_nmt.command_line import UsageError
+from attn_nmt.models.architectures import SIZES
+from attn_nmt.study.flags import arch_of_size, read_config
+from attn_nmt.study.grids.cells import GRIDS, read_grid
+from attn_nmt.terms import ALL_TERMS
+
+CELL_COUNTS = {"table2": 18, "table3": 9, "figure3-self": 18, "figure3-cross": 16}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", CELL_COUNTS)
+def test_every_cell_is_a_model(name: str, size: str) -> None:
+    cells = read_grid(name)
+    assert len({cell.name for cell in cells}) == len(cells) == CELL_COUNTS[name]
+    for cell in cells:
+        config = read_config(arch_of_size(size), cell.flags)
+        assert {field: getattr(config, field) for field in cell.flags} == cell.flags
+    assert {cell.compared_to for cell in cells} <= {None, *(cell.name for cell in cells)}
+
+
+def test_the_cells_are_those_of_the_paper() -> None:
+    flags = {cell.name: cell.flags for cells in GRIDS.values() for cell in cells}
+    assert flags["0010-deformable"] == {"self_attn_terms": "0010", "deformable_kernel_size": 3}
+    assert flags["none"] == {"self_attn_terms": "none"}
+    assert flags["0100-span13"] == {"self_attn_terms": "0100", "self_attn_span": 13}
+    assert flags["dynamic-kernel25"] == {"self_attn_type": "dynamic", "conv_kernel_sizes": "25"}
+    for terms in ALL_TERMS:
+        (cell,) = (cell for cell in GRIDS["figure3-self"] if cell.name == terms)
+        assert cell.flags == {"self_attn_terms": terms}
+        (cell,) = (cell for cell in GRIDS["figure3-cross"] if cell.name == terms)
+        assert cell.flags == {"self_attn_terms": "1111", "cross_attn_terms": terms}
+
+
+def test_lists_of_a_file_multiply(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        'base: {deformable_kernel_size: 3}\nvary:\n  self_attn_terms: ["1111", "0110"]\n'
+        "  encoder_layers: [2, 4]\n"
+    )
+    cells = read_grid(str(path))
+    assert [cell.name for cell in cells] == [
+        "self_attn_terms=1111+encoder_layers=2",
+        "self_attn_terms=1111+encoder_layers=4",
+        "self_attn_terms=0110+encoder_layers=2",
+        "self_attn_terms=0110+encoder_layers=4",
+    ]
+    assert cells[2].flags == {
+        "deformable_kernel_size": 3,
+        "self_attn_terms": "0110",
+        "encoder_layers": 2,
+    }
+
+
+def test_a_file_with_nothing_to_vary_is_one_cell(tmp_path: Path) -> None:
+    path = tmp_path / "own.yml"
+    path.write_text("base: {dropout: 0, log_offsets: true, deformable_kernel_size: 5}\n")
+    (cell,) = read_grid(str(path))
+    assert cell.name == "base"
+    assert cell.flags == {"dropout": 0, "log_offsets": True, "deformable_kernel_size": 5}
+
+
+@pytest.mark.parametrize(
+    ("content", "ending"),
+    [
+        (
+            "vary: {self_atn_terms: ['1111']}",
+            "must be a known name, but is 'self_atn_terms'; the nearest is 'self_attn_terms'.",
+        ),
+        ("bass: {}", "must be one of base, vary, but is 'bass'; the nearest is 'base'."),
+        # 0110 is the octal number 72 in YAML, on is true.
+        ("vary: {self_attn_terms: [0110]}", "must be text in quotes, but is 72."),
+        ("base: {conv_glu: on}", "must be text in quotes, but is True."),
+        ("base: {encoder_layers: '3'}", "must be a whole number, but is '3'."),
+        ("base: {encoder_layers: true}", "must be a whole number, but is True."),
+        ("base: {dropout: high}", "must be a number, but is 'high'."),
+        ("base: {log_offsets: 1}", "must be true or false, but is 1."),
+        ("base: {encoder_deformable_kernel_size: null}", "must be a whole number, but is None."),
+        ("vary: {encoder_layers: 3}", "must be a list of values, but is 3."),
+        ("vary: {encoder_layers: []}", "must be a list of values, but is []."),
+        ("vary: {encoder_layers: [3, 3]}", "must have no value twice, but has 3."),
+        ("vary: {dropout: [0, 0]}", "must have no value twice, but has 0."),
+        ("base: []", "must be flags with values, but is []."),
+        (
+            "{base: {encoder_layers: 3}, vary: {encoder_layers: [3]}}",
+            "must have a flag in one section, but has encoder_layers in both.",
+        ),
+        ("base: [3]", "must be flags with values, but is [3]."),
+        ("[base]", "must have the sections base and vary, but has none."),
+        ("", "must have the sections base and vary, but has none."),
+        ("just text", "must be one of base, vary, but is 'just text'; the nearest is 'base'."),
+        ("base: {encoder_layers: 3, encoder_layers: 4}", "."),
+        ("base: {", "."),
+        (
+            'base: {encoder_layers: "${oc.env:HOME}"}',
+            "must be a whole number, but is '${oc.env:HOME}'.",
+        ),
+    ],
+)
+def test_a_file_that_breaks_a_rule_is_refused(tmp_path: Path, content: str, ending: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=f"{re.escape(ending)}$") as caught:
+        read_grid(str(path))
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_bytes(b"base: \xff")
+    with pytest.raises(UsageError, match="must be YAML, but is not: 'utf-8' codec .*[.]$"):
+        read_grid(str(path))
+
+
+def test_an_unknown_grid_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="but is 'table4'; the nearest is 'table[23]'.$"):
+        read_grid("table4")

@@ -1,0 +1,149 @@
+"""A grid as commands that fairseq accepts, and the flags that are refused before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fairseq import options
+
+import attn_nmt
+from attn_nmt.command_line import UsageError
+from attn_nmt.models.config import AttnTransformerConfig
+from attn_nmt.study.grids.cells import GRIDS, read_grid
+from attn_nmt.study.grids.runs import Run, plan_runs, require_train_flags
+from attn_nmt.training import options as training_options
+from attn_nmt.training import plan as training_plan
+from attn_nmt.training.devices import Gpus, Nodes
+
+
+def planned(name: str, **changes: Any) -> list[Run]:
+    arguments: dict[str, Any] = {
+        "size": "tiny",
+        "seeds": [1, 2],
+        "data_bin": Path("data bin"),
+        "out": Path("runs") / name,
+        "model_flags": {"share_all_embeddings": True, "dropout": 0.3},
+        "train_flags": ["--lr", "0.5"],
+        **changes,
+    }
+    return plan_runs(read_grid(name), **arguments)
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_fairseq_parses_each_command_as_the_model_of_its_cell(name: str, tmp_path: Path) -> None:
+    for lang in ("de", "en"):
+        (tmp_path / f"dict.{lang}.txt").write_text("word 1\n")
+    runs = planned(name, seeds=[7], data_bin=tmp_path)
+    assert [run.cell for run in runs] == GRIDS[name]
+    for run in runs:
+        assert run.train[:3] == ["python", "-m", "attn_nmt.training"]
+        no_gpu, one_node = Gpus(0, bf16=False), Nodes(1, 0, "127.0.0.1", 1)
+        (command,) = training_plan.plan(training_options.read(run.train[3:]), no_gpu, one_node)
+        args = parsed_by_fairseq(list(command.argv[3:]))
+        assert AttnTransformerConfig.from_mapping(args) == run.config
+        assert (args.seed, args.lr, args.save_dir) == (7, [0.5], str(run.save_dir))
+        assert args.user_dir == str(Path(attn_nmt.__file__).parent)
+        assert args.data == str(tmp_path)
+        assert (run.config.dropout, run.config.share_all_embeddings) == (0.3, True)
+
+
+def parsed_by_fairseq(flags: list[str]) -> Any:
+    return options.parse_args_and_arch(options.get_training_parser(), input_args=flags)
+
+
+def test_every_run_has_its_own_directory() -> None:
+    runs = planned("table2")
+    directories = [str(run.save_dir) for run in runs]
+    assert directories[:3] == [
+        "runs/table2/none/seed1",
+        "runs/table2/none/seed2",
+        "runs/table2/1111-deformable/seed1",
+    ]
+    assert len(set(directories)) == 36
+    evaluation = ["python", "-m", "attn_nmt.evaluation", directories[2], "data bin"]
+    assert runs[2].evaluate == [*evaluation, "--average", "5"]
+    assert runs[2].evaluate_one == evaluation
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": [1, 2, 1]}, "^--seeds must have no number twice, but are 1 2 1.$"),
+        ({"train_flags": ["--save-dir", "x"]}, "^--save-dir must be left out, .*, but is given.$"),
+        ({"train_flags": ["--seed=3"]}, "^--seed=3 must be left out, .*, but is given.$"),
+        ({"train_flags": ["--nodes", "2"]}, "^--nodes must be left out, .*, but is given.$"),
+        (
+            {"model_flags": {"self_attn_terms": "1111"}},
+            "^--self-attn-terms must be left out where the grid sets it, but is '1111'.$",
+        ),
+        ({"model_flags": {"dropout": 2.0}}, "^--dropout must lie between 0 and 1, but is 2.0 .*$"),
+        ({"size": "huge"}, "^--size must be one of tiny, .*, but is 'huge'; the nearest is .*$"),
+    ],
+)
+def test_a_plan_that_breaks_a_rule_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        planned("table2", **changes)
+
+
+@pytest.fixture
+def run(planned_run: Run) -> Run:
+    """A run whose data have dictionaries."""
+    planned_run.data_bin.mkdir(parents=True)
+    for lang in ("de", "en"):
+        (planned_run.data_bin / f"dict.{lang}.txt").write_text("word 1\n")
+    return planned_run
+
+
+def with_flags(run: Run, line: str) -> Run:
+    return replace(run, train=[*run.train[:-2], *line.split(), *run.train[-2:]])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--lr 0.1 --clip-norm=0.5",
+        "--tokens-per-update 9 --precision fp32 --processes 2",
+        "--optimizer nag --momentum 0.9",
+        "--criterion cross_entropy",
+        "--eval-bleu",
+        "--cpu",
+    ],
+)
+def test_flags_that_the_training_accepts_are_accepted(run: Run, line: str) -> None:
+    require_train_flags(with_flags(run, line))
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            "--max-updates 5",
+            "a flag must be a known name, but is '--max-updates'; the nearest is '--max-update'.",
+        ),
+        (
+            "--tokens-per-updat=5",
+            "a flag must be a known name, but is '--tokens-per-updat'; the "
+            "nearest is '--tokens-per-update'.",
+        ),
+        (
+            "--avrage 3",
+            "a flag must be a known name, but is '--avrage'; the nearest is '--average'.",
+        ),
+        ("table3", "GRID must be one name, but 'table3' is given beside it."),
+        (
+            "--max-epoch many",
+            "Flags that are passed on must be as fairseq-train takes them, but "
+            "argument --max-epoch: invalid int value: 'many'.",
+        ),
+        ("--precision fp8", "--precision must be one of bf16, fp16, fp32, but is 'fp8'."),
+    ],
+)
+def test_flags_with_which_every_training_would_fail_are_refused(
+    run: Run, line: str, sentence: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        require_train_flags(with_flags(run, line), ["--average"])
+    assert str(refused.value) == sentence

@@ -1,0 +1,64 @@
+"""The progress bar: how much is done, what is running, what is only queued."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import replace
+
+import pytest
+
+from attn_nmt.study.grids.runs import Run
+from attn_nmt.study.running.cell import Outcome
+from attn_nmt.study.running.progress import fraction_done, show_progress, status
+
+DONE = Outcome("done", {})
+
+
+def test_the_fraction_of_a_run_is_that_of_its_updates(planned_run: Run) -> None:
+    assert fraction_done(planned_run) == 0
+    planned_run.save_dir.mkdir(parents=True)
+    log = planned_run.save_dir / "train.log"
+    log.write_text("2026 | INFO | train_inner | num_updates=25, lr=0\n")
+    assert fraction_done(planned_run) == 0.25
+    log.write_text("2026 | INFO | train_inner | num_updates=100, lr=0\n")
+    assert fraction_done(planned_run) == 0.99, "it is not scored yet"
+    (planned_run.save_dir / "result.json").write_text("{}")
+    assert fraction_done(planned_run) == 1
+
+
+def with_log(run: Run, seed: int, updates: int) -> Run:
+    """Return the same run with another seed, after that many updates."""
+    directory = run.save_dir.parent / f"seed{seed}"
+    directory.mkdir(parents=True)
+    (directory / "train.log").write_text(f"| train_inner | num_updates={updates}, lr=0\n")
+    return replace(run, seed=seed, save_dir=directory)
+
+
+@pytest.mark.parametrize(
+    ("ended", "running", "shown"),
+    [
+        (0, 0, "5 in the queue"),
+        (2, 0, "3 in the queue"),
+        (1, 1, "one seed 2: update 20"),
+        (0, 3, "one seed 1: update 10, one seed 2: update 20, one seed 3: update 30"),
+        (0, 5, "one seed 1: update 10, one seed 2: update 20, one seed 3: update 30, and 2 more"),
+    ],
+)
+def test_the_status_names_running_runs_or_counts_queued_ones(
+    planned_run: Run, ended: int, running: int, shown: str
+) -> None:
+    runs = [with_log(planned_run, seed, 10 * seed) for seed in range(1, 6)]
+    futures: list[Future[Outcome]] = [Future() for _ in runs]
+    for future in futures[:ended]:
+        future.set_result(DONE)
+    for future in futures[ended : ended + running]:
+        future.set_running_or_notify_cancel()
+    assert status(runs, futures) == shown
+
+
+def test_polling_ends_with_the_last_run(planned_run: Run) -> None:
+    futures: list[Future[Outcome]] = [Future(), Future()]
+    open_futures = list(futures)
+    show_progress([planned_run, planned_run], futures, lambda: open_futures.pop().set_result(DONE))
+    assert open_futures == [], "polled once per run; a third time would fail"
+    assert status([planned_run, planned_run], futures) == ""
