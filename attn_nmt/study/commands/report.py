@@ -9,7 +9,7 @@ from typing import Any
 from attn_nmt.atomic import replacing
 from attn_nmt.command_line import positive
 from attn_nmt.study.comparing.significance import TESTS
-from attn_nmt.study.reporting.found import find_grids
+from attn_nmt.study.reporting.results import find_grids
 
 _FOLDER = "report"
 
@@ -55,7 +55,7 @@ def write_report(options: Namespace) -> None:
         OSError: if a file cannot be written.
     """
     # Here, since no other command of the study should wait for matplotlib.
-    from attn_nmt.study.reporting.files import PAGE, report_files
+    from attn_nmt.study.reporting.report_files import PAGE, report_files
 
     files = report_files(find_grids(options.runs, options.baseline), options.samples)
     out = options.out or options.runs / _FOLDER
