@@ -372,7 +372,7 @@ class RelativeMultiheadAttention(IncrementalModule):
         scale = self.head_dim**-0.5
         projected = None
         if query is not None and self.terms.uses_query:
-            projected = self._split_heads(self.q_proj(query) * scale)
+            projected = self.split_heads(self.q_proj(query) * scale)
         return AttentionOperands(
             terms=self.terms,
             query=projected,
@@ -425,8 +425,8 @@ class RelativeMultiheadAttention(IncrementalModule):
         return kept
 
     def _project_key_value(self, key: Tensor, value: Tensor, padding: Tensor | None) -> KVCache:
-        projected = self._split_heads(self.k_proj(key)) if self.terms.uses_key else None
-        return KVCache(projected, self._split_heads(self.v_proj(value)), padding)
+        projected = self.split_heads(self.k_proj(key)) if self.terms.uses_key else None
+        return KVCache(projected, self.split_heads(self.v_proj(value)), padding)
 
     def _project_distances(self, first: int, count: int) -> Tensor:
         """Return r_proj R_d of the distances first, first + 1, ...: (H, count, D)."""
@@ -435,7 +435,7 @@ class RelativeMultiheadAttention(IncrementalModule):
         # (N, C) -> (N, H, D) -> (H, N, D)
         return projected.view(count, self.num_heads, self.head_dim).transpose(0, 1)
 
-    def _split_heads(self, x: Tensor) -> Tensor:
+    def split_heads(self, x: Tensor) -> Tensor:
         """(L, B, C) -> (B, H, L, D)."""
         return x.view(*x.shape[:-1], self.num_heads, self.head_dim).permute(1, 2, 0, 3)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.commandline import run_command
 from support.inspected import Page
 
 from attn_nmt import hub
@@ -17,7 +17,7 @@ from attn_nmt.command_line import UsageError
 from attn_nmt.study.__main__ import main
 
 TEXT = "ba do ki"
-LEFT = {
+WRITTEN = {
     "index.html",
     "pictures",
     "alignment.png",
@@ -27,8 +27,8 @@ LEFT = {
 }
 
 
-def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.rglob("*")}
+def names(directory: Path) -> set[str]:
+    return {path.name for path in directory.rglob("*")}
 
 
 @pytest.fixture
@@ -43,26 +43,28 @@ def inspect(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return run
 
 
-def test_the_page_is_of_the_models_own_translation(trained: Path, data_bin: Path) -> None:
-    words = (sys.executable, "-m", "attn_nmt.study", "inspect", trained, data_bin, "--text", TEXT)
-    printed = run_command(*words)
-    assert "DEBUG" not in printed.stderr
+def test_the_page_shows_the_models_own_translation(
+    inspect: Any, trained: Path, data_bin: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # As fairseq leaves the root logger when it is imported.
+    with caplog.at_level(logging.DEBUG):
+        printed = inspect(trained, data_bin, "--text", TEXT)
+    assert "DEBUG" not in {record.levelname for record in caplog.records}
     out = trained / "inspection"
     translator = hub.from_pretrained(trained, data_bin, device="cpu")
-    assert printed.stdout.splitlines() == [*translator.translate([TEXT]), str(out / "index.html")]
-    assert names(out) == LEFT
+    assert printed == [*translator.translate([TEXT]), str(out / "index.html")]
+    assert names(out) == WRITTEN
     page = Page(out / "index.html")
-    found = {panel["path"]: panel for panel in page.panels}
-    weights = found["decoder.layers.0.encoder_attn"]["pictures"][0]
+    panels = {panel["path"]: panel for panel in page.panels}
+    weights = panels["decoder.layers.0.encoder_attn"]["pictures"][0]
     assert weights["columns"] == ["ba", "do", "ki", "</s>"] == weights["rows"]
-    told = " ".join(text for _, text in page.texts)
-    assert "attn_transformer_tiny" in told and "--self-attn-terms" in told
+    text = " ".join(text for _, text in page.texts)
+    assert "attn_transformer_tiny" in text and "--self-attn-terms" in text
 
 
-def test_a_target_is_taken_as_it_is_given(
+def test_the_numbers_are_those_of_the_model_forced_to_the_target(
     inspect: Any, trained: Path, data_bin: Path, tmp_path: Path
 ) -> None:
-    """The numbers are those of the model when it is made to say the target."""
     out = tmp_path / "deep" / "out"
     target = "fu ba"
     printed = inspect(
@@ -77,19 +79,19 @@ def test_a_target_is_taken_as_it_is_given(
         "--dump",
     )
     assert printed == [target, str(out / "index.html")]
-    assert names(out) == {*LEFT, "arrays.npz"} and not (trained / "out").exists()
+    assert names(out) == {*WRITTEN, "arrays.npz"} and not (trained / "out").exists()
     translator = hub.from_pretrained(trained / "checkpoint_last.pt", data_bin, device="cpu")
     source = translator.encode(TEXT)
-    said = translator.encode(target, target=True)
+    forced = translator.encode(target, target=True)
     with torch.no_grad(), np.load(out / "arrays.npz") as found:
         assert found["target_tokens"].tolist() == ["fu", "ba", "</s>"]
         _, extra = translator.models[0](
-            source[None], torch.tensor([4]), torch.cat((said[-1:], said[:-1]))[None]
+            source[None], torch.tensor([4]), torch.cat((forced[-1:], forced[:-1]))[None]
         )
         np.testing.assert_allclose(found["alignment.weights"], extra["attn"][0][0], atol=1e-6)
 
 
-def test_what_cannot_be_inspected_is_refused(
+def test_what_cannot_be_inspected_is_refused_before_anything_is_written(
     inspect: Any, trained: Path, data_bin: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.pt"

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from attn_nmt.study.inspecting.sentence import Sentence
+from attn_nmt.study.inspecting.capture import Sentence
 from support.tiny_models import Task, build, sentences
 
 SMALL = {
@@ -20,7 +20,7 @@ SMALL = {
 
 
 def small_model(**flags: Any) -> Any:
-    """Two layers a side, in float64, every parameter moved from where it began."""
+    """Two layers on each side, in float64, with noise on every parameter."""
     model = build(**SMALL, **flags)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -46,7 +46,7 @@ def pair(text: str = "a text", translation: str = "ein Text") -> Sentence:
 
 
 class Page(HTMLParser):
-    """What stands in a page: elements with their attributes, texts by the element around them."""
+    """The elements of a page with their attributes, and its texts with the element around each."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -63,10 +63,8 @@ class Page(HTMLParser):
     @property
     def panels(self) -> list[dict[str, Any]]:
         """The numbers that the page draws, from the JSON in it."""
-        at = [
-            number for number, (_, attrs) in enumerate(self.elements) if attrs.get("id") == "data"
-        ]
-        assert len(at) == 1 and self.elements[at[0]][1]["type"] == "application/json"
+        (attrs,) = [attrs for _, attrs in self.elements if attrs.get("id") == "data"]
+        assert attrs["type"] == "application/json"
         (text,) = [text for tag, text in self.texts if tag == "script" and text.startswith("[{")]
-        found: list[dict[str, Any]] = json.loads(text)
-        return found
+        panels: list[dict[str, Any]] = json.loads(text)
+        return panels

@@ -9,11 +9,9 @@ from typing import Any
 from attn_nmt.command_line import UsageError
 from attn_nmt.evaluation.translate import find_checkpoint
 from attn_nmt.hub import from_pretrained
-from attn_nmt.study.inspecting.capture import capture
+from attn_nmt.study.inspecting.capture import capture, model_facts, read_sentence
 from attn_nmt.study.inspecting.files import ARRAYS, PAGE, PICTURES, write_files
-from attn_nmt.study.inspecting.model_facts import model_facts
 from attn_nmt.study.inspecting.panels import make_panels
-from attn_nmt.study.inspecting.sentence import read_sentence
 
 
 def add_parser(commands: Any) -> None:

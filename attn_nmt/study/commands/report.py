@@ -9,7 +9,7 @@ from typing import Any
 from attn_nmt.atomic import replacing
 from attn_nmt.command_line import positive
 from attn_nmt.study.paired_tests import TESTS
-from attn_nmt.study.reporting.found import find_grids
+from attn_nmt.study.reporting.results import find_grids
 
 _DIRECTORY = "report"
 
@@ -54,8 +54,8 @@ def write_report(options: Namespace) -> None:
         UsageError: if there are no runs or one is broken; then nothing is written.
         OSError: if a file cannot be written.
     """
-    # Imported here, so that no other command waits for matplotlib.
-    from attn_nmt.study.reporting.files import PAGE, report_files
+    # Here, since no other command of the study should wait for matplotlib.
+    from attn_nmt.study.reporting.report_files import PAGE, report_files
 
     files = report_files(find_grids(options.runs, options.baseline), options.samples)
     out = options.out or options.runs / _DIRECTORY

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from torch import Tensor
 
-from attn_nmt.modules import ContextBroadcast, DeformableConv1d, RelativeMultiheadAttention
-from attn_nmt.modules.headwise_conv1d import HeadwiseConv1d
-from attn_nmt.study.inspecting.attention_views import AttentionView
-from attn_nmt.study.inspecting.capture import Sublayer
-from attn_nmt.study.inspecting.deformable_views import DeformableView
-from attn_nmt.study.inspecting.kernel_views import KernelView
-from attn_nmt.study.inspecting.panel import Panel, Picture
-from attn_nmt.study.inspecting.plain_views import (
-    about_attention,
-    about_broadcast,
-    about_deformable,
-    about_kernels,
-    about_nothing,
-)
-from attn_nmt.study.inspecting.sentence import Sentence
+from attn_nmt.modules import ContextBroadcast
+from attn_nmt.study.inspecting.attention_panel import attention_panel
+from attn_nmt.study.inspecting.capture import Sentence, Sublayer
+from attn_nmt.study.inspecting.convolution_panels import deformable_panel, kernels_panel
+from attn_nmt.study.inspecting.panel_data import Panel, Picture, array
 
 NAMES = {
     "deformable": "deformable convolution",
@@ -29,16 +21,77 @@ NAMES = {
     "encoder_attn": "encoder-decoder attention",
     "context_broadcast": "context broadcasting",
 }
+"""The sublayers of a layer in words."""
 ALIGNMENT = "alignment"
+
+_MakePanel = Callable[[Panel, Any, Mapping[str, Tensor], Sequence[str], Sequence[str]], Panel]
 
 
 def make_panels(sublayers: Sequence[Sublayer], sentence: Sentence) -> list[Panel]:
-    """Return a panel a sublayer, in their order, and last the alignment."""
+    """Return one panel per sublayer, in their order, and last the alignment.
+
+    Raises:
+        ValueError: if a mechanism names a panel that does not exist.
+    """
     panels = [_panel(sublayer, sentence) for sublayer in sublayers]
-    return [*panels, alignment(panels, sentence)]
+    return [*panels, _alignment(panels, sentence)]
 
 
-def alignment(panels: Sequence[Panel], sentence: Sentence) -> Panel:
+def broadcast_panel(
+    panel: Panel,
+    module: ContextBroadcast,
+    inputs: Mapping[str, Tensor],
+    rows: Sequence[str],
+    columns: Sequence[str],
+) -> Panel:
+    """Complete the panel of context broadcasting: in words, with the learned scale if any."""
+    tokens = "the tokens up to itself" if module.causal else "all tokens of the sentence"
+    notes = [
+        f"Each token gets the mean of {tokens}, every one with the same weight: there are no heads "
+        "and no weights to draw."
+    ]
+    if module.scale is None:
+        return replace(panel, mechanism="context broadcasting, plain", notes=notes)
+    scale = array(module.scale)
+    notes.append(
+        f"The mean is multiplied by a learned number per channel: from {scale.min():+.3g} to "
+        f"{scale.max():+.3g}, {abs(scale).mean():.3g} on average without the sign."
+    )
+    arrays = {"scale": scale}
+    return replace(panel, mechanism="context broadcasting, scaled", notes=notes, arrays=arrays)
+
+
+PANELS: dict[str, _MakePanel] = {
+    "attention": attention_panel,
+    "kernels": kernels_panel,
+    "deformable": deformable_panel,
+    "broadcast": broadcast_panel,
+}
+"""What completes a panel, by the name that the registry of mechanisms gives it."""
+
+
+def _panel(sublayer: Sublayer, sentence: Sentence) -> Panel:
+    name, module = NAMES[sublayer.name], sublayer.module
+    panel = Panel(
+        part=f"{sublayer.side.capitalize()}: {name}",
+        layer=str(sublayer.layer + 1),
+        path=sublayer.path,
+        mechanism="none",
+        notes=[f"This layer has no {name}: there is nothing to show."],
+    )
+    if module is None or sublayer.mechanism is None:
+        return panel
+    kind = sublayer.mechanism.panel
+    if kind not in PANELS:
+        raise ValueError(f"`panel` must be one of {', '.join(PANELS)}, but is {kind!r} instead.")
+    panel = replace(panel, mechanism=sublayer.mechanism.description)
+    rows = columns = sentence.source_tokens if sublayer.side == "encoder" else sentence.input_tokens
+    if sublayer.name == "encoder_attn":
+        rows, columns = sentence.target_tokens, sentence.source_tokens
+    return PANELS[kind](panel, module, sublayer.inputs, rows, columns)
+
+
+def _alignment(panels: Sequence[Panel], sentence: Sentence) -> Panel:
     """Return the mean of the encoder-decoder attention over all layers and heads."""
     weights = [p.arrays["weights"] for p in panels if p.path.endswith("encoder_attn")]
     mean = np.mean([layer.mean(axis=0) for layer in weights], axis=0)
@@ -56,7 +109,7 @@ def alignment(panels: Sequence[Panel], sentence: Sentence) -> Panel:
         part="Decoder: alignment",
         layer="all",
         path=ALIGNMENT,
-        setting="mean of the encoder-decoder attention",
+        mechanism="mean of the encoder-decoder attention",
         notes=[
             "A mean of weights is no proof of what the model relies on; layers and heads differ "
             "widely, and are shown one by one under encoder-decoder attention."
@@ -64,54 +117,3 @@ def alignment(panels: Sequence[Panel], sentence: Sentence) -> Panel:
         pictures=[picture],
         arrays={"weights": mean},
     )
-
-
-def _panel(sublayer: Sublayer, sentence: Sentence) -> Panel:
-    empty = Panel(
-        part=f"{sublayer.side.capitalize()}: {NAMES[sublayer.name]}",
-        layer=str(sublayer.layer + 1),
-        path=sublayer.path,
-        setting="none",
-        notes=about_nothing(NAMES[sublayer.name]),
-    )
-    tokens = sentence.source_tokens if sublayer.side == "encoder" else sentence.input_tokens
-    given = sublayer.given
-    match sublayer.module:
-        case RelativeMultiheadAttention() as module:
-            attention = AttentionView.of(module, given["query"], given.get("key"))
-            rows, columns = tokens, tokens
-            if sublayer.name == "encoder_attn":
-                rows, columns = sentence.target_tokens, sentence.source_tokens
-            setting, notes = about_attention(module)
-            return replace(
-                empty,
-                setting=setting,
-                notes=notes,
-                pictures=attention.pictures(rows, columns),
-                shares=attention.shares(),
-                arrays=attention.arrays(),
-            )
-        case HeadwiseConv1d() as module:
-            kernels = KernelView.of(module, given["x"])
-            setting, notes = about_kernels(module)
-            return replace(
-                empty,
-                setting=setting,
-                notes=notes,
-                pictures=kernels.pictures(tokens),
-                arrays=kernels.arrays(),
-            )
-        case DeformableConv1d() as module:
-            sampling = DeformableView.of(module, given["x"])
-            setting, notes = about_deformable(module)
-            return replace(
-                empty,
-                setting=setting,
-                notes=notes,
-                arrows=sampling.arrows(tokens),
-                arrays=sampling.arrays(),
-            )
-        case ContextBroadcast() as module:
-            setting, notes, arrays = about_broadcast(module)
-            return replace(empty, setting=setting, notes=notes, arrays=arrays)
-    return empty

@@ -1,4 +1,4 @@
-"""The panels as PNGs, one a sublayer with all its heads."""
+"""The panels as PNGs, one per sublayer with all its heads."""
 
 from __future__ import annotations
 
@@ -11,23 +11,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from attn_nmt.atomic import replacing
-from attn_nmt.study.inspecting.panel import Arrows, Panel, Picture
+from attn_nmt.study.inspecting.panel_data import Arrows, Panel, Picture
 
-CELL, LABELS, TITLE = 0.16, 1.1, 0.5
-"""Inches of a cell of a table, of the names beside it, and of what is written above."""
-SMALLEST, LARGEST = 1.8, 6.0
-"""Inches of the side of a table; cells shrink for long sentences."""
-ABREAST = 8
-"""Heads side by side; more go into further rows."""
-MASKED = "0.85"
-COLOURS = {"weight": "Blues", "energy": "RdBu"}
-
-
-def file_name(panel: Panel) -> str:
-    """Return the name of a panel's picture."""
-    return f"{panel.path}.png"
+_CELL, _LABELS, _TITLE = 0.16, 1.1, 0.5
+"""Inches of a cell, of the labels beside a heat map, and of the title above it."""
+_MIN_WIDTH, _MAX_SIDE = 1.8, 6.0
+"""Inches of the sides of a heat map; cells shrink for long sentences."""
+_HEADS_PER_ROW = 8
+_MASKED = "0.85"
+_COLOURS = {"weight": "Blues", "energy": "RdBu"}
 
 
 def write_picture(path: Path, panel: Panel) -> None:
@@ -40,59 +35,59 @@ def write_picture(path: Path, panel: Panel) -> None:
 
 def draw(panel: Panel) -> Figure:
     """Return the figure of a panel that has something to draw."""
-    figure = _tables(panel) if panel.arrows is None else _arrows(panel.arrows)
-    figure.suptitle(_plain(panel.title), fontsize=9)
+    figure = _heat_maps(panel) if panel.arrows is None else _arrows(panel.arrows)
+    figure.suptitle(_escaped(panel.title), fontsize=9)
     return figure
 
 
-def _tables(panel: Panel) -> Figure:
-    """Put the heads side by side and the pictures below each other."""
+def _heat_maps(panel: Panel) -> Figure:
+    """Return heat maps: the heads side by side, the pictures below each other."""
     pictures = [picture for picture in panel.pictures if not picture.is_derived]
     heads = len(pictures[0].values)
-    abreast = min(heads, ABREAST)
+    columns = min(heads, _HEADS_PER_ROW)
     rows = [
-        (picture, range(first, min(first + abreast, heads)))
+        (picture, range(first, min(first + columns, heads)))
         for picture in pictures
-        for first in range(0, heads, abreast)
+        for first in range(0, heads, columns)
     ]
-    width = max(_side(picture.columns, SMALLEST) for picture in pictures) + 0.3
-    heights = [_side(picture.rows, CELL) + LABELS + TITLE for picture, _ in rows]
-    size = (width * abreast + LABELS, sum(heights) + TITLE)
+    width = max(_side(picture.columns, _MIN_WIDTH) for picture in pictures) + 0.3
+    heights = [_side(picture.rows, _CELL) + _LABELS + _TITLE for picture, _ in rows]
+    size = (width * columns + _LABELS, sum(heights) + _TITLE)
     figure = Figure(figsize=size, layout="constrained")
-    grid: Any = figure.subplots(len(rows), abreast, squeeze=False, height_ratios=heights)
-    for axes_of_row, (picture, shown) in zip(grid, rows, strict=True):
-        for axes in axes_of_row[len(shown) :]:
+    grid: Any = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
+    for row_of_axes, (picture, shown_heads) in zip(grid, rows, strict=True):
+        for axes in row_of_axes[len(shown_heads) :]:
             axes.set_axis_off()
-        for axes, head in zip(axes_of_row, shown, strict=False):
-            drawn = _table(axes, picture, head)
-            if head > shown[0]:
+        for axes, head in zip(row_of_axes, shown_heads, strict=False):
+            image = _heat_map(axes, picture, head)
+            if head > shown_heads[0]:
                 axes.set_yticks([])
-        figure.colorbar(drawn, ax=list(axes_of_row), shrink=0.7).ax.tick_params(labelsize=6)
+        figure.colorbar(image, ax=list(row_of_axes), shrink=0.7).ax.tick_params(labelsize=6)
     return figure
 
 
-def _table(axes: Axes, picture: Picture, head: int) -> Any:
-    """Draw one head; colours mean the same in all heads of a picture."""
+def _heat_map(axes: Axes, picture: Picture, head: int) -> AxesImage:
+    """Draw one head, with the same colour scale for all heads of a picture."""
     highest = float(np.abs(picture.values).max()) or 1.0
-    colours = mpl.colormaps[COLOURS[picture.kind]].with_extremes(bad=MASKED)
+    colours = mpl.colormaps[_COLOURS[picture.kind]].with_extremes(bad=_MASKED)
     lowest = 0.0 if picture.kind == "weight" else -highest
     values = np.ma.masked_array(picture.values[head], picture.masked)
-    drawn = axes.imshow(values, cmap=colours, vmin=lowest, vmax=highest, aspect="auto")
+    image = axes.imshow(values, cmap=colours, vmin=lowest, vmax=highest, aspect="auto")
     name = f"{picture.name}, head {head + 1}" if len(picture.values) > 1 else picture.name
-    axes.set_title(_plain(name), fontsize=7)
-    axes.set_xticks(range(len(picture.columns)), _all_plain(picture.columns), rotation=90)
-    axes.set_yticks(range(len(picture.rows)), _all_plain(picture.rows))
-    cell = min(_side(names, CELL) / len(names) for names in (picture.rows, picture.columns))
+    axes.set_title(_escaped(name), fontsize=7)
+    axes.set_xticks(range(len(picture.columns)), _all_escaped(picture.columns), rotation=90)
+    axes.set_yticks(range(len(picture.rows)), _all_escaped(picture.rows))
+    cell = min(_side(names, _CELL) / len(names) for names in (picture.rows, picture.columns))
     axes.tick_params(labelsize=min(6.0, 36 * cell), length=0)
-    return drawn
+    return image
 
 
 def _side(names: Sequence[str], smallest: float) -> float:
-    return min(LARGEST, max(smallest, CELL * len(names)))
+    return min(_MAX_SIDE, max(smallest, _CELL * len(names)))
 
 
 def _arrows(arrows: Arrows) -> Figure:
-    """Draw each token on the left, and to the right of it where its taps read."""
+    """Return arrows from each token on the left to where its taps read on the right."""
     length = len(arrows.tokens)
     figure = Figure(figsize=(5.5, 0.2 * (length + 2) + 1.2), layout="constrained")
     axes = figure.subplots()
@@ -101,22 +96,22 @@ def _arrows(arrows: Arrows) -> Figure:
         colour = colours[tap % len(colours)]
         axes.plot([], [], color=colour, label=f"tap {name}")
         for token in range(length):
-            # Beyond the sentence a place is drawn just outside of it.
-            place = float(np.clip(arrows.positions[token, tap], -1, length))
+            # Positions beyond the sentence are drawn just outside it.
+            position = float(np.clip(arrows.positions[token, tap], -1, length))
             reads = float(arrows.reads[token, tap])
             style = {"color": colour, "linestyle": "-" if reads else ":", "lw": 0.9}
             axes.annotate(
                 "",
-                (1, place),
+                (1, position),
                 (0, token),
                 arrowprops={"arrowstyle": "->", "alpha": 0.35 + 0.65 * reads, **style},
                 annotation_clip=False,
             )
     axes.set(xlim=(0, 1), ylim=(length, -1), xticks=[0, 1])
     axes.set_xticklabels(["token", "reads at"])
-    axes.set_yticks(range(length), _all_plain(arrows.tokens))
+    axes.set_yticks(range(length), _all_escaped(arrows.tokens))
     right = axes.secondary_yaxis("right")
-    right.set_yticks(range(length), _all_plain(arrows.tokens))
+    right.set_yticks(range(length), _all_escaped(arrows.tokens))
     for side in (axes, right):
         side.tick_params(labelsize=7)
     axes.set_xlabel(f"dotted: {arrows.why_zero}, reads zero", fontsize=7)
@@ -124,10 +119,10 @@ def _arrows(arrows: Arrows) -> Figure:
     return figure
 
 
-def _plain(text: str) -> str:
-    """Keep matplotlib from reading formulas into text."""
+def _escaped(text: str) -> str:
+    """Keep matplotlib from parsing dollar signs as formulas."""
     return text.replace("$", r"\$")
 
 
-def _all_plain(texts: Sequence[str]) -> list[str]:
-    return [_plain(text) for text in texts]
+def _all_escaped(texts: Sequence[str]) -> list[str]:
+    return [_escaped(text) for text in texts]

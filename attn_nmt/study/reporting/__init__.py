@@ -1,8 +1,10 @@
-"""From the folders of ``run`` to a page, tables and figures.
+"""From the directories of ``run`` to a page, tables and figures.
 
-- ``found``: what there is of each cell and seed; ``reading``: its files, checked
-- ``settings``: what the results are of, and where that is not the same for all
-- ``significance``, ``envelope``, ``rows``: the numbers of the table; ``columns``: what they mean
-- ``markdown``, ``latex``: the table as text; ``figures``, ``scatter``, ``curves``: the plots
-- ``page``, ``page.html``: all of it in one file; ``files``: everything that is written
+- ``results``: what there is of each grid, cell and seed, its files checked
+- ``comparability``: the settings that results depend on, and warnings where they differ
+- ``seed_tests``: whether a cell differs from its baseline, seed by seed
+- ``results_table``: the columns of the table and its rows
+- ``figures``: BLEU over multiply-adds, and learning curves
+- ``formats``, ``page.html``: one grid as HTML, Markdown and LaTeX
+- ``report_files``: the content of every file that is written
 """

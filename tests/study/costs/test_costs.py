@@ -9,9 +9,9 @@ import torch
 from fairseq.models import ARCH_MODEL_INV_REGISTRY
 from support.tiny_models import build
 
+from attn_nmt.models import costs
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.study import paper
-from attn_nmt.models import costs
 from attn_nmt.study.costs.actual import actual_costs
 from attn_nmt.study.costs.model import mechanism_costs
 from attn_nmt.study.flags import read_config

@@ -1,7 +1,8 @@
-"""Every mechanism in a whole model: what was caught is what the model computes."""
+"""Every mechanism in a whole model: what is shown is what the model computes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ import torch
 from support.inspected import pair, small_model
 from torch import Tensor
 
+from attn_nmt.models.mechanisms import ALL_MECHANISMS, RELATIVE
 from attn_nmt.modules import ContextBroadcast, RelativeMultiheadAttention
 from attn_nmt.modules.headwise_conv1d import HeadwiseConv1d
-from attn_nmt.study.inspecting.capture import capture
-from attn_nmt.study.inspecting.panel import Panel
-from attn_nmt.study.inspecting.panels import make_panels
+from attn_nmt.study.inspecting.capture import Sublayer, capture
+from attn_nmt.study.inspecting.panel_data import Panel
+from attn_nmt.study.inspecting.panels import PANELS, make_panels
 
 CONVOLUTION = {"conv_heads": 4, "conv_kernel_sizes": "5"}
 MODELS: dict[str, dict[str, Any]] = {
@@ -36,56 +38,61 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=list(MODELS))
+@pytest.fixture(scope="module", params=list(MODELS))
 def model(request: pytest.FixtureRequest) -> Any:
     return small_model(**MODELS[request.param])
 
 
 def outputs(model: Any) -> tuple[dict[str, Tensor], Any]:
-    """What each module returns in a pass of its own, (L, C), and what the model returns."""
-    found = {}
-    sentence = pair()
-    for name, module in model.named_modules():
+    """What each module returns in a pass of its own, and what the model returns."""
+    by_path, sentence = {}, pair()
+    hooks = [
         module.register_forward_hook(
-            lambda _, __, output, name=name: found.__setitem__(
-                name, output[0] if isinstance(output, tuple) else output
+            lambda _, __, output, path=path: by_path.__setitem__(
+                path, output[0] if isinstance(output, tuple) else output
             )
         )
-    read = torch.cat((sentence.target[-1:], sentence.target[:-1]))
-    returned = model(sentence.source[None], torch.tensor([len(sentence.source)]), read[None])
-    return found, returned
+        for path, module in model.named_modules()
+    ]
+    prev_output_tokens = torch.cat((sentence.target[-1:], sentence.target[:-1]))
+    returned = model(
+        sentence.source[None], torch.tensor([len(sentence.source)]), prev_output_tokens[None]
+    )
+    for hook in hooks:
+        hook.remove()
+    return by_path, returned
 
 
-def panels_of(model: Any) -> tuple[list[Panel], Any]:
+def panels_of(model: Any) -> tuple[list[Panel], dict[str, Sublayer]]:
     sentence = pair()
     sublayers = capture(model, sentence.source, sentence.target)
     return make_panels(sublayers, sentence), {one.path: one for one in sublayers}
 
 
-def close(found: Any, expected: Tensor) -> None:
-    torch.testing.assert_close(torch.as_tensor(found), expected.detach(), rtol=0, atol=1e-9)
+def close(actual: Any, expected: Tensor) -> None:
+    torch.testing.assert_close(torch.as_tensor(actual), expected.detach(), rtol=0, atol=1e-9)
 
 
-def test_what_is_shown_makes_the_output_of_each_sublayer(model: Any) -> None:
+def test_what_is_shown_gives_the_output_of_each_sublayer(model: Any) -> None:
     panels, sublayers = panels_of(model)
-    found, _ = outputs(model)
+    output, _ = outputs(model)
     for panel in panels[:-1]:
-        module, given = sublayers[panel.path].module, sublayers[panel.path].given
+        module, inputs = sublayers[panel.path].module, sublayers[panel.path].inputs
         if isinstance(module, RelativeMultiheadAttention):
-            key = given.get("key", given["query"])
+            key = inputs.get("key", inputs["query"])
             values = module.split_heads(module.v_proj(key))[0]
             mixed = torch.as_tensor(panel.arrays["weights"]) @ values
-            close(module.out_proj(mixed.transpose(0, 1).flatten(1)), found[panel.path][:, 0])
+            close(module.out_proj(mixed.transpose(0, 1).flatten(1)), output[panel.path][:, 0])
         elif isinstance(module, HeadwiseConv1d):
-            values = module.split_heads(module.gate(given["x"]))[0]
+            values = module.split_heads(module.gate(inputs["x"]))[0]
             mixed = torch.as_tensor(panel.arrays["band"]) @ values
-            close(module.out_proj(mixed.transpose(0, 1).flatten(1)), found[panel.path][:, 0])
+            close(module.out_proj(mixed.transpose(0, 1).flatten(1)), output[panel.path][:, 0])
         elif module is not None and not isinstance(module, ContextBroadcast):
             share = torch.as_tensor(panel.arrays["neighbour_shares"])[..., None]
             # (L, K, 2, C) -> (L, K, C)
-            read = (given["x"][:, 0][panel.arrays["neighbours"]] * share).sum(2)
+            read = (inputs["x"][:, 0][panel.arrays["neighbours"]] * share).sum(2)
             expected = torch.einsum("lkc,dck->ld", read, module.weight) + module.bias
-            close(expected.detach(), found[panel.path][:, 0])
+            close(expected.detach(), output[panel.path][:, 0])
 
 
 def test_the_encoder_decoder_weights_are_those_that_the_decoder_returns(model: Any) -> None:
@@ -101,16 +108,16 @@ def test_the_encoder_decoder_weights_are_those_that_the_decoder_returns(model: A
     close(by_path["alignment"].arrays["weights"], (layers[0] + layers[1]).mean(0) / 2)
 
 
-def test_rows_and_columns_are_named_by_what_stands_there(model: Any) -> None:
+def test_rows_and_columns_are_named_by_their_tokens(model: Any) -> None:
     sentence = pair()
-    source, said = sentence.source_tokens, sentence.target_tokens
-    read = ["</s>", *said[:-1]]
+    source, target = sentence.source_tokens, sentence.target_tokens
+    read = ["</s>", *target[:-1]]
     for panel in panels_of(model)[0]:
         for picture in panel.pictures:
             rows, columns = picture.rows, picture.columns
             assert picture.values.shape[1:] == (len(rows), len(columns)) == picture.masked.shape
             if panel.path.endswith("encoder_attn") or panel.path == "alignment":
-                assert (rows, columns) == (said, source)
+                assert (rows, columns) == (target, source)
             elif panel.path.endswith("self_attn") and picture.name != "kernels tap by tap":
                 tokens = source if panel.path.startswith("encoder") else read
                 edges = ["before the sentence", *tokens, "after the sentence"]
@@ -119,7 +126,7 @@ def test_rows_and_columns_are_named_by_what_stands_there(model: Any) -> None:
             assert panel.arrows.tokens == (source if panel.path.startswith("encoder") else read)
 
 
-def test_where_there_is_no_picture_the_notes_say_why() -> None:
+def test_the_notes_say_why_there_is_no_picture() -> None:
     seen: dict[str, str] = {}
     for name, flags in MODELS.items():
         for panel in panels_of(small_model(**flags))[0]:
@@ -141,10 +148,18 @@ def test_where_there_is_no_picture_the_notes_say_why() -> None:
     assert (
         "the mean of the tokens up to itself" in seen["dynamic decoder.layers.0.context_broadcast"]
     )
-    assert "a learned number a channel" in seen["mixed decoder.layers.0.context_broadcast"]
+    assert "a learned number per channel" in seen["mixed decoder.layers.0.context_broadcast"]
 
 
-def test_the_model_is_left_as_it_was(model: Any) -> None:
+def test_no_hook_is_left_on_the_model(model: Any) -> None:
     before = [len(module._forward_pre_hooks) for module in model.modules()]
     panels_of(model)
     assert [len(module._forward_pre_hooks) for module in model.modules()] == before
+
+
+def test_every_mechanism_has_a_panel_and_an_unknown_panel_is_an_error() -> None:
+    assert {mechanism.panel for mechanism in ALL_MECHANISMS} == set(PANELS)
+    unknown = replace(RELATIVE, panel="spectrum")
+    sublayer = Sublayer("encoder", 0, "self_attn", torch.nn.Linear(1, 1), unknown)
+    with pytest.raises(ValueError, match="^`panel` must be one of .* but is 'spectrum' instead.$"):
+        make_panels([sublayer], pair())

@@ -7,8 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
+from torch import Tensor
 
 Array = NDArray[Any]
+
+
+def array(values: Tensor) -> Array:
+    """Return a tensor as a numpy array."""
+    converted: Array = values.detach().cpu().numpy()
+    return converted
 
 
 def signed(number: float) -> str:
@@ -18,11 +25,11 @@ def signed(number: float) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A table of numbers a head, to be drawn in colours.
+    """A table of numbers per head, to be drawn in colours.
 
     Shape:
         - values: (H, R, N), zero where masked
-        - masked: (R, N), True = nothing there
+        - masked: (R, N), True = no value
     """
 
     name: str
@@ -45,8 +52,9 @@ class Arrows:
     """Where the taps of each token read.
 
     Shape:
-        - offsets, positions: (L, K), in tokens; reads: (L, K), how much of a token is read, 0 to 1
-        - neighbours, shares: (L, K, 2), the tokens around the position and how much of each
+        - offsets, positions: (L, K), in tokens
+        - reads: (L, K), the sum of the interpolation weights, 0 to 1
+        - neighbours, shares: (L, K, 2), the tokens around each position and their weights
     """
 
     tokens: Sequence[str]
@@ -61,11 +69,11 @@ class Arrows:
 
 
 @dataclass(frozen=True)
-class Shares:
-    """What each term has to do with the weights not being uniform.
+class TermShares:
+    """How much each term contributes to the weights not being uniform.
 
     Shape:
-        - nats: (H, terms), a mean over the queries; may be negative, but not the sum over terms
+        - nats: (H, terms), a mean over the queries; a term may be negative, their sum may not
     """
 
     terms: Sequence[str]
@@ -82,22 +90,23 @@ class Panel:
     """Counted from 1, or "all"."""
     path: str
     """The name of the module in the model."""
-    setting: str
-    """The mechanism, or "none"."""
+    mechanism: str
+    """With its settings, or "none"."""
     notes: Sequence[str] = ()
+    """A sentence or more each; they say why there is no picture if there is none."""
     pictures: Sequence[Picture] = ()
     arrows: Arrows | None = None
-    shares: Shares | None = None
+    shares: TermShares | None = None
     arrays: dict[str, Array] = field(default_factory=dict)
     """Everything in full precision, by names for the npz."""
 
     @property
     def title(self) -> str:
-        """Return what it is, in one line."""
+        """What it is, in one line."""
         where = "all layers" if self.layer == "all" else f"layer {self.layer}"
-        return f"{self.part}, {where}: {self.setting}"
+        return f"{self.part}, {where}: {self.mechanism}"
 
     @property
     def is_drawn(self) -> bool:
-        """True if there is a picture, False if the notes say why there is none."""
+        """Whether there is a picture."""
         return bool(self.pictures) or self.arrows is not None

@@ -1,4 +1,4 @@
-"""Arrows of deformable convolution and bands of dynamic and lightweight convolution."""
+"""The arrows of deformable convolution, the bands of dynamic and lightweight convolution."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from support.gradients import randomize
 
 from attn_nmt.modules import DeformableConv1d, DynamicConv1d, LightweightConv1d
 from attn_nmt.modules.headwise_conv1d import HeadwiseConv1d
-from attn_nmt.study.inspecting.deformable_views import DeformableView
-from attn_nmt.study.inspecting.kernel_views import KernelView
+from attn_nmt.study.inspecting.convolution_panels import DeformableView, KernelView
 
 WIDTH, LENGTH = 8, 6
 TOKENS = [f"w{number}" for number in range(LENGTH)]
@@ -22,7 +21,7 @@ def sentence() -> torch.Tensor:
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("taps", [2, 3])
-def test_arrows_are_the_offsets_of_a_plain_loop(causal: bool, taps: int) -> None:
+def test_arrows_are_the_offsets_of_a_slow_loop(causal: bool, taps: int) -> None:
     module = DeformableConv1d(WIDTH, taps, causal=causal, offset_lr_scale=1.5).double()
     randomize(module)
     x = sentence()
@@ -33,16 +32,16 @@ def test_arrows_are_the_offsets_of_a_plain_loop(causal: bool, taps: int) -> None
     for q in range(LENGTH):
         y = module.bias.detach()
         for m in range(taps):
-            stands = m - (taps - 1) if causal else m - (taps - 1) / 2
+            center = m - (taps - 1) if causal else m - (taps - 1) / 2
             offset = 1.5 * float(module.offset_proj.weight[m].detach() @ x[q, 0])
-            place = q + stands + offset
+            position = q + center + offset
             parts = {
-                k: max(0.0, 1 - abs(k - place))
+                k: max(0.0, 1 - abs(k - position))
                 for k in readable(LENGTH, q, causal=causal, padding=None, b=0)
             }
-            assert float(arrows.taps[m]) == stands
+            assert float(arrows.taps[m]) == center
             assert arrows.offsets[q, m] == pytest.approx(offset, abs=1e-9)
-            assert arrows.positions[q, m] == pytest.approx(place, abs=1e-9)
+            assert arrows.positions[q, m] == pytest.approx(position, abs=1e-9)
             assert arrows.reads[q, m] == pytest.approx(sum(parts.values()), abs=1e-9)
             zeros += arrows.reads[q, m] == 0
             for token, share in zip(
@@ -66,9 +65,9 @@ def test_arrows_are_the_offsets_of_a_plain_loop(causal: bool, taps: int) -> None
 )
 def module(request: pytest.FixtureRequest) -> HeadwiseConv1d:
     kind, taps, causal, glu = request.param
-    made: HeadwiseConv1d = kind(WIDTH, taps, 2, causal=causal, glu=glu).double()
-    randomize(made)
-    return made
+    module: HeadwiseConv1d = kind(WIDTH, taps, 2, causal=causal, glu=glu).double()
+    randomize(module)
+    return module
 
 
 def test_bands_times_values_are_the_output(module: HeadwiseConv1d) -> None:
@@ -80,7 +79,7 @@ def test_bands_times_values_are_the_output(module: HeadwiseConv1d) -> None:
     torch.testing.assert_close(output, module(x)[:, 0], rtol=0, atol=1e-9)
 
 
-def test_bands_lie_where_the_kernel_reaches(module: HeadwiseConv1d) -> None:
+def test_bands_lie_where_the_kernel_has_taps(module: HeadwiseConv1d) -> None:
     view = KernelView.of(module, sentence())
     bands, taps = view.pictures(TOKENS)
     torch.testing.assert_close(
@@ -104,8 +103,8 @@ def test_bands_lie_where_the_kernel_reaches(module: HeadwiseConv1d) -> None:
             assert taps.masked[row, m] == (not shared and not 0 <= k < LENGTH)
         assert bands.values[0, q, [0, -1]] == pytest.approx(outside)
         assert list(bands.masked[q, [0, -1]]) == [value == 0 for value in outside]
-        reached = range(q - back, q - back + module.kernel_size)
+        window = range(q - back, q - back + module.kernel_size)
         assert [k for k in range(LENGTH) if not bands.masked[q, 1 + k]] == [
-            k for k in range(LENGTH) if k in reached
+            k for k in range(LENGTH) if k in window
         ]
     assert taps.rows == (["every token"] if shared else TOKENS)

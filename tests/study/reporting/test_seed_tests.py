@@ -1,4 +1,4 @@
-"""Significance by seeds, against sacreBLEU itself."""
+"""Paired bootstraps seed by seed, against sacreBLEU's own command."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ import pytest
 from support.result_folders import translated
 from support.translations import damaged, make_corpus, sentences, write
 
-from attn_nmt.study.reporting.found import find_grids
-from attn_nmt.study.reporting.significance import SeedTest, is_significant, seed_tests
+from attn_nmt.study.reporting.results import find_grids
+from attn_nmt.study.reporting.seed_tests import SeedTest, is_significant, seed_tests
 
 SAMPLES = 50
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """Of "table3" the cell 0100-span13, and dynamic-kernel13 with one seed more."""
-    right = sentences()
-    corpus = make_corpus(tmp_path / "corpus", right)
+    """Two cells of "table3": 0100-span13, and dynamic-kernel13 with one more seed."""
+    references = sentences()
+    corpus = make_corpus(tmp_path / "corpus", references)
     shares = {"0100-span13": {1: 0.2, 2: 0.2}, "dynamic-kernel13": {1: 0.1, 2: 0.18, 3: 0.1}}
     for number, (cell, by_seed) in enumerate(shares.items()):
         for seed, share in by_seed.items():
-            lines = damaged(right, 10 * number + seed, share)
-            translated(tmp_path / "runs" / "table3", cell, seed, corpus, lines, right)
+            lines = damaged(references, 10 * number + seed, share)
+            translated(tmp_path / "runs" / "table3", cell, seed, corpus, lines, references)
     return tmp_path / "runs"
 
 
 def paired(runs: Path) -> list[SeedTest]:
     (grid,) = find_grids(runs)
-    before, cell = grid.cell("0100-span13"), grid.cell("dynamic-kernel13")
-    assert before is not None and cell is not None and cell.before == before.name
-    return seed_tests(before, cell, SAMPLES)
+    baseline, cell = grid.cell("0100-span13"), grid.cell("dynamic-kernel13")
+    assert baseline is not None and cell is not None and cell.baseline == baseline.name
+    return seed_tests(baseline, cell, SAMPLES)
 
 
 def sacrebleu_says(reference: Path, systems: list[Path]) -> tuple[float, float]:
@@ -95,12 +95,14 @@ def test_each_seed_is_tested_against_the_same_seed(runs: Path, tmp_path: Path) -
         ([(1.0, 0.01), (2.0, None)], None),
     ],
 )
-def test_every_seed_must_say_so(pairs: list[Any], verdict: bool | None) -> None:
+def test_a_difference_is_significant_only_if_it_is_for_every_seed(
+    pairs: list[Any], verdict: bool | None
+) -> None:
     tests = [SeedTest(n, difference, p, None) for n, (difference, p) in enumerate(pairs)]
     assert is_significant(tests) is verdict
 
 
-def test_translations_that_are_not_those_of_the_score_are_not_tested(runs: Path) -> None:
+def test_translations_that_do_not_have_the_recorded_score_are_not_tested(runs: Path) -> None:
     folder = runs / "table3" / "dynamic-kernel13" / "seed2"
     other = damaged(sentences(), 99, 0.5)
     write(folder / "evaluation-test-average2" / "hypotheses.de", other)
@@ -110,9 +112,9 @@ def test_translations_that_are_not_those_of_the_score_are_not_tested(runs: Path)
     assert second.problem.startswith(f"{folder} must hold the translations that were scored ")
 
 
-def test_without_the_corpus_there_is_no_p_but_a_difference(runs: Path, tmp_path: Path) -> None:
+def test_without_the_corpus_there_is_a_difference_but_no_p(runs: Path, tmp_path: Path) -> None:
     with_corpus = paired(runs)
     (tmp_path / "corpus").rename(tmp_path / "elsewhere")
-    for before, after in zip(with_corpus, paired(runs), strict=True):
-        assert after.p_value is None and after.difference == before.difference
-        assert after.problem is not None and "data_card.json must exist" in after.problem
+    for tested, test in zip(with_corpus, paired(runs), strict=True):
+        assert test.p_value is None and test.difference == tested.difference
+        assert test.problem is not None and "data_card.json must exist" in test.problem

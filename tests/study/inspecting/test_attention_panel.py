@@ -1,4 +1,4 @@
-"""Weights, energies and shares of attention: every term, every kind of mask, in float64."""
+"""Weights, energies and shares of attention: all terms, all kinds of masks, in float64."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from support.reference import attention, is_allowed
 from torch import Tensor
 
 from attn_nmt.modules import RelativeMultiheadAttention
-from attn_nmt.study.inspecting.attention_views import AttentionView
-from attn_nmt.study.inspecting.panel import Shares
+from attn_nmt.study.inspecting.attention_panel import AttentionView
+from attn_nmt.study.inspecting.panel_data import TermShares
 from attn_nmt.terms import ALL_TERMS
 
 WIDTH, HEADS, LENGTH, SOURCE = 8, 2, 5, 7
@@ -26,14 +26,15 @@ KINDS: dict[str, dict[str, Any]] = {
 NAMES = ("query_key", "query_position", "key_only", "position_only")
 
 
-def exact(found: Any, expected: Any) -> None:
-    torch.testing.assert_close(torch.as_tensor(found), expected, rtol=0, atol=1e-9)
+def exact(actual: Any, expected: Any) -> None:
+    torch.testing.assert_close(torch.as_tensor(actual), expected, rtol=0, atol=1e-9)
 
 
 class Case:
-    """A module of random parameters, its input, and what the slow loops make of it."""
+    """A module with random parameters, its input, and the weights that the slow loops give it."""
 
     def __init__(self, terms: str, kind: str) -> None:
+        torch.manual_seed(0)
         self.limits, self.terms = KINDS[kind], terms
         self.module = RelativeMultiheadAttention(WIDTH, HEADS, terms=terms, **self.limits).double()
         randomize(self.module)
@@ -44,28 +45,29 @@ class Case:
         self.view = AttentionView.of(
             self.module.eval(), self.query, self.key if kind == "cross" else None
         )
+        causal, span = self.limits.get("causal", False), self.limits.get("span")
         self.allowed = torch.tensor(
             [
-                [
-                    is_allowed(
-                        i, j, causal=self.limits.get("causal", False), span=self.limits.get("span")
-                    )
-                    for j in range(len(self.key))
-                ]
+                [is_allowed(i, j, causal=causal, span=span) for j in range(len(self.key))]
                 for i in range(LENGTH)
             ]
         )
+        self._weights: dict[str, Tensor] = {}
 
     def weights(self, terms: str) -> Tensor:
         """(H, Lq, Lk), pair by pair."""
-        p = {name: value.detach() for name, value in self.module.named_parameters()}
-        _, found = attention(
-            p, self.query, self.key, self.key, heads=HEADS, terms=terms, **self.limits
-        )
-        return found[0]
+        if terms not in self._weights:
+            p = {name: value.detach() for name, value in self.module.named_parameters()}
+            _, weights = attention(
+                p, self.query, self.key, self.key, heads=HEADS, terms=terms, **self.limits
+            )
+            self._weights[terms] = weights[0]
+        return self._weights[terms]
 
 
-@pytest.fixture(params=[(terms, kind) for terms in ALL_TERMS for kind in KINDS], ids=" ".join)
+@pytest.fixture(
+    scope="module", params=[(terms, kind) for terms in ALL_TERMS for kind in KINDS], ids=" ".join
+)
 def case(request: pytest.FixtureRequest) -> Case:
     return Case(*request.param)
 
@@ -85,14 +87,14 @@ def test_the_energies_add_up_to_the_weights(case: Case) -> None:
         assert not centred[:, i, ~case.allowed[i]].any()
 
 
-def test_a_term_alone_is_an_attention_with_that_term(case: Case) -> None:
+def test_a_term_alone_gives_the_weights_of_an_attention_with_that_term_only(case: Case) -> None:
     for number, name in enumerate(NAMES):
         if case.terms[number] == "1":
             only = "".join("1" if place == number else "0" for place in range(4))
             exact(case.view.alone(name), case.weights(only))
 
 
-def test_the_shares_add_up_to_how_far_the_weights_are_from_uniform(case: Case) -> None:
+def test_the_shares_add_up_to_the_divergence_from_uniform(case: Case) -> None:
     total = sum(
         (case.view.divergence(name) for name in case.view.energies),
         torch.zeros(HEADS, LENGTH, dtype=torch.float64),
@@ -107,21 +109,20 @@ def test_the_shares_add_up_to_how_far_the_weights_are_from_uniform(case: Case) -
     if case.terms == "0000":
         assert shares is None
         return
-    assert isinstance(shares, Shares)
+    assert isinstance(shares, TermShares)
     exact(shares.nats.sum(-1), expected.mean(-1))
 
 
-def test_a_share_is_of_the_energies_and_not_of_their_level() -> None:
-    """A number added to all energies of a term changes nothing that is shown of it."""
+def test_a_constant_added_to_the_energies_of_a_term_changes_no_share() -> None:
     view = Case("1111", "causal").view
-    moved = {**view.energies, "key_only": view.energies["key_only"] + 100}
-    other = AttentionView(view.weights, moved, view.blocked)
+    shifted = {**view.energies, "key_only": view.energies["key_only"] + 100}
+    other = AttentionView(view.weights, shifted, view.blocked)
     for name in NAMES:
         exact(other.centred(name), view.centred(name))
         exact(other.divergence(name), view.divergence(name))
 
 
-def test_what_is_drawn() -> None:
+def test_the_weights_and_each_terms_energies_are_drawn() -> None:
     view = Case("0110", "cross").view
     rows, columns = [f"t{i}" for i in range(LENGTH)], [f"s{j}" for j in range(SOURCE)]
     pictures = view.pictures(rows, columns)

@@ -1,4 +1,4 @@
-"""The figures: what is drawn where, and whether it can be read."""
+"""What is drawn where in the figures, and whether it can be read."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from attn_nmt.study.grids.cells import GRIDS
-from attn_nmt.study.reporting.curves import learning_curves
-from attn_nmt.study.reporting.figures import _STYLE
-from attn_nmt.study.reporting.scatter import bleu_over_gmacs
+from attn_nmt.study.reporting.figures import STYLE, bleu_over_gmacs, learning_curves
 from attn_nmt.study.running.training_log import Curves
 
 # Costs that many cells of the paper's tables share.
 COSTS = (1.75, 2.22, 2.57, 2.71, 2.74, 2.74, 2.88, 3.21)
 
 
-def rows() -> list[dict[str, Any]]:
+def table_rows() -> list[dict[str, Any]]:
     rng = random.Random(3)
     return [
         {
@@ -36,30 +34,30 @@ def rows() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def scatter() -> tuple[list[dict[str, Any]], Figure]:
-    given = rows()
-    with style.context(["default", _STYLE]):
-        figure = bleu_over_gmacs([*given, {**given[0], "cell": "no result", "bleu": None}], 50)
+    rows = table_rows()
+    with style.context(["default", STYLE]):
+        figure = bleu_over_gmacs([*rows, {**rows[0], "cell": "no result", "bleu": None}], 50)
         figure.draw_without_rendering()
-    return given, figure
+    return rows, figure
 
 
-def test_every_cell_has_a_point_and_a_name_beside_it(scatter: Any) -> None:
-    given, figure = scatter
+def test_every_cell_has_a_point_and_a_label(scatter: Any) -> None:
+    rows, figure = scatter
     (axes,) = figure.axes
     names = [text.get_text() for text in axes.texts if text.get_text()]
-    assert sorted(names) == sorted(row["cell"] for row in given)
+    assert sorted(names) == sorted(row["cell"] for row in rows)
     points = {
         (float(x), float(y))
         for line in axes.lines
         if line.get_marker() == "o"
         for x, y in zip(*line.get_data(), strict=True)
     }
-    assert points == {(row["gmacs"], row["bleu"]) for row in given}
+    assert points == {(row["gmacs"], row["bleu"]) for row in rows}
     bars = sum(len(segments.get_segments()) for segments in axes.collections)
-    assert bars == sum(row["bleu_deviation"] is not None for row in given)
+    assert bars == sum(row["bleu_deviation"] is not None for row in rows)
 
 
-def test_no_name_lies_on_another_one(scatter: Any) -> None:
+def test_labels_do_not_overlap(scatter: Any) -> None:
     _, figure = scatter
     boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text()]
     assert len(boxes) == 18
@@ -68,10 +66,10 @@ def test_no_name_lies_on_another_one(scatter: Any) -> None:
     assert all(inside.contains(*box.p0) and inside.contains(*box.p1) for box in boxes)
 
 
-def test_the_envelope_goes_up_in_steps(scatter: Any) -> None:
-    given, figure = scatter
+def test_the_envelope_rises_in_steps(scatter: Any) -> None:
+    rows, figure = scatter
     (envelope,) = [line for line in figure.axes[0].lines if line.get_label() == "upper envelope"]
-    expected = sorted((row["gmacs"], row["bleu"]) for row in given if row["on_envelope"])
+    expected = sorted((row["gmacs"], row["bleu"]) for row in rows if row["on_envelope"])
     assert [tuple(point) for point in envelope.get_xydata()] == expected
     assert envelope.get_drawstyle() == "steps-post"
 

@@ -12,25 +12,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from support.inspected import Page, pair, small_model
 
-from attn_nmt.study.inspecting.capture import capture
-from attn_nmt.study.inspecting.files import write_files
-from attn_nmt.study.inspecting.page import write_page
-from attn_nmt.study.inspecting.panel import Panel
+from attn_nmt.study.inspecting import pictures
+from attn_nmt.study.inspecting.capture import Sentence, capture
+from attn_nmt.study.inspecting.files import write_files, write_page
+from attn_nmt.study.inspecting.panel_data import Panel
 from attn_nmt.study.inspecting.panels import make_panels
-from attn_nmt.study.inspecting.pictures import draw
-from attn_nmt.study.inspecting.sentence import Sentence
 
 HOSTILE = (
     """</script><script>document.title="hacked"</script>"><img src=x onerror=alert(1)>&\u2028$x$"""
 )
 FLAGS = {
     "encoder_self_attn_terms": "1111,0000",
+    "cross_attn_terms": "0110",
     "decoder_self_attn_type": "dynamic",
     "deformable_kernel_size": 3,
     "context_broadcast": "plain",
-    "conv_heads": 16,
+    "conv_heads": 4,
     "conv_kernel_sizes": "5",
     "decoder_layers": 1,
 }
@@ -58,9 +58,26 @@ def page_of(path: Path, panels: list[Panel], sentence: Sentence) -> Page:
 
 
 @pytest.fixture(scope="module")
-def written(panels: list[Panel], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("inspection")
-    write(out, panels, dump=True)
+def figures() -> dict[str, Figure]:
+    """The figures that ``written`` draws, by the paths of their panels."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def written(
+    panels: list[Panel], figures: dict[str, Figure], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    out, draw = tmp_path_factory.mktemp("inspection"), pictures.draw
+
+    def recording(panel: Panel) -> Figure:
+        figures[panel.path] = draw(panel)
+        return figures[panel.path]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pictures, "draw", recording)
+        # The four kernels of the convolution take two rows, the second with empty places.
+        patch.setattr(pictures, "_HEADS_PER_ROW", 3)
+        write(out, panels, dump=True)
     return out
 
 
@@ -78,7 +95,7 @@ def test_the_energies_in_the_page_add_up_to_the_weights(written: Path) -> None:
         shown /= shown.sum(-1, keepdims=True)
         # Five digits of energies up to 10 or so, four of them.
         np.testing.assert_allclose(shown, weights, rtol=1e-3, atol=1e-5)
-    assert list(terms.values()) == [4, 0, 4]
+    assert list(terms.values()) == [4, 0, 2]
 
 
 def test_the_page_holds_all_numbers(written: Path, panels: list[Panel]) -> None:
@@ -99,7 +116,7 @@ def test_the_page_holds_all_numbers(written: Path, panels: list[Panel]) -> None:
             np.testing.assert_allclose(parts, nats / nats.sum(-1, keepdims=True))
 
 
-def test_uniform_weights_have_no_shares(panels: list[Panel], tmp_path: Path) -> None:
+def test_terms_have_no_share_in_uniform_weights(panels: list[Panel], tmp_path: Path) -> None:
     panel = next(panel for panel in panels if panel.shares is not None)
     assert panel.shares is not None
     flat = replace(panel, shares=replace(panel.shares, nats=panel.shares.nats * 1e-9))
@@ -108,9 +125,7 @@ def test_uniform_weights_have_no_shares(panels: list[Panel], tmp_path: Path) -> 
     assert "query_key uniform" in " ".join(" ".join(text.split()) for _, text in page.texts)
 
 
-def test_nothing_written_by_others_becomes_part_of_the_page(
-    panels: list[Panel], tmp_path: Path
-) -> None:
+def test_hostile_text_does_not_become_part_of_the_page(panels: list[Panel], tmp_path: Path) -> None:
     plain = page_of(tmp_path / "plain.html", panels, pair())
     hostile = replace(
         pair(HOSTILE, HOSTILE), source_tokens=[HOSTILE] * 6, target_tokens=[HOSTILE] * 5
@@ -131,7 +146,7 @@ def test_nothing_written_by_others_becomes_part_of_the_page(
     assert text.count("</script>") == 2
 
 
-def test_the_page_needs_nothing_beside_it_and_runs_no_other_script(written: Path) -> None:
+def test_the_page_loads_no_other_file_and_runs_no_other_script(written: Path) -> None:
     page = Page(written / "index.html")
     (policy,) = [
         attrs["content"] for tag, attrs in page.elements if tag == "meta" and "http-equiv" in attrs
@@ -151,21 +166,22 @@ def test_the_page_needs_nothing_beside_it_and_runs_no_other_script(written: Path
     assert links and all(link and (written / link).is_file() for link in links)
 
 
-def test_the_page_says_all_in_words_too(written: Path, panels: list[Panel]) -> None:
+def test_the_page_has_a_table_of_all_panels(written: Path, panels: list[Panel]) -> None:
     found = Page(written / "index.html").texts
     text = " ".join(" ".join(text for _, text in found).split())
     for panel in panels:
-        assert f"{panel.part} {panel.layer} {panel.setting}" in text
+        assert f"{panel.part} {panel.layer} {panel.mechanism}" in text
         assert all(note in text for note in panel.notes)
     nats = next(panel.shares.nats for panel in panels if panel.shares is not None).mean(0)
     assert f"position_only {100 * nats[3] / nats.sum():.0f} %" in text
 
 
-def test_pictures_show_every_head(panels: list[Panel]) -> None:
+@pytest.mark.usefixtures("written")
+def test_pictures_show_every_head(panels: list[Panel], figures: dict[str, Figure]) -> None:
     for panel in panels:
         if not panel.pictures:
             continue
-        shown = [axes.images[0].get_array() for axes in draw(panel).axes if axes.images]
+        shown = [axes.images[0].get_array() for axes in figures[panel.path].axes if axes.images]
         expected = [
             np.ma.masked_array(head, picture.masked)
             for picture in panel.pictures
@@ -178,12 +194,13 @@ def test_pictures_show_every_head(panels: list[Panel]) -> None:
             np.testing.assert_allclose(np.ma.filled(one, 0), np.ma.filled(other, 0))
 
 
-def test_pictures_show_every_arrow(panels: list[Panel]) -> None:
+@pytest.mark.usefixtures("written")
+def test_pictures_show_every_arrow(panels: list[Panel], figures: dict[str, Figure]) -> None:
     drawn = [panel for panel in panels if panel.arrows is not None]
     assert len(drawn) == 3
     for panel in drawn:
         arrows: Any = panel.arrows
-        found = [(text.xyann, text.xy) for text in draw(panel).axes[0].texts]
+        found = [(text.xyann, text.xy) for text in figures[panel.path].axes[0].texts]
         length = len(arrows.tokens)
         assert found == [
             ((0, q), (1, min(length, max(-1, arrows.positions[q, m]))))
@@ -212,18 +229,20 @@ def test_the_arrays_are_read_back(written: Path, panels: list[Panel]) -> None:
             for name, values in panel.arrays.items():
                 np.testing.assert_array_equal(found[f"{panel.path}.{name}"], values)
         assert len(found.files) == number
-        for path in ("encoder.layers.0.self_attn", "decoder.layers.0.encoder_attn"):
+        terms = {"encoder.layers.0.self_attn": 4, "decoder.layers.0.encoder_attn": 2}
+        for path, count in terms.items():
             energies = [found[name] for name in found.files if name.startswith(f"{path}.energy.")]
             total = torch.as_tensor(sum(energies))
             total = total.masked_fill(torch.as_tensor(found[f"{path}.blocked"]), -torch.inf)
             np.testing.assert_allclose(
                 total.softmax(-1), found[f"{path}.weights"], rtol=0, atol=1e-9
             )
-            assert len(energies) == 4
+            assert len(energies) == count
 
 
-def test_an_earlier_sentence_is_replaced(panels: list[Panel], tmp_path: Path) -> None:
-    write(tmp_path, panels[1:4], dump=True)
+def test_files_of_an_earlier_sentence_are_replaced(panels: list[Panel], tmp_path: Path) -> None:
+    write(tmp_path, [panels[0], panels[-1]], dump=True)
+    assert (tmp_path / "pictures" / f"{panels[0].path}.png").is_file()
     own = tmp_path / "pictures" / "own.png"
     own.write_bytes(b"")
     write(tmp_path, panels[-2:])
@@ -234,7 +253,7 @@ def test_an_earlier_sentence_is_replaced(panels: list[Panel], tmp_path: Path) ->
     assert not (tmp_path / "arrays.npz").exists()
 
 
-def test_an_error_leaves_the_earlier_page(
+def test_an_error_leaves_the_earlier_files(
     panels: list[Panel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, panels[-1:], dump=True)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pylatexenc.latex2text import LatexNodes2Text
 
-from attn_nmt.study.reporting import latex, markdown
+from attn_nmt.study.reporting.formats import latex_table, markdown_table
 
-# One line without spaces at the ends, of what has a meaning in either language.
+# One line without spaces at its ends, of characters that either format treats as special.
 TEXT = st.text(r"ab12 -_*`\{}[]<>|#~&$%^'\",.!±Δ", max_size=20).map(
     lambda text: " ".join(text.split())
 )
@@ -49,22 +49,22 @@ def plain(text: str) -> str:
 
 @settings(max_examples=60)
 @given(TABLE)
-def test_markdown_says_what_it_was_given(table: list[tuple[str, ...]]) -> None:
-    assert read_markdown(markdown.table(table[0], table[1:])) == table
+def test_markdown_cells_are_read_back_as_they_were(table: list[tuple[str, ...]]) -> None:
+    assert read_markdown(markdown_table(table[0], table[1:])) == table
 
 
 @settings(max_examples=60)
 @given(TABLE)
 @example([(r"a\\b{{}}__##~~^^", "--x ---", "'' ,, ``"), ("&&", "%%$$", "<<>>||")])
-def test_latex_says_what_it_was_given(table: list[tuple[str, ...]]) -> None:
-    text = latex.table(table[0], table[1:], [])
+def test_latex_cells_are_read_back_as_they_were(table: list[tuple[str, ...]]) -> None:
+    text = latex_table(table[0], table[1:], [])
     assert read_latex(text) == table
-    # An error of LaTeX's outside formulas, which the library lets pass.
+    # LaTeX stops at these outside formulas; the library does not.
     assert not re.search(r"(?<!\\)[_^#~]", text)
 
 
-def test_latex_aligns_numbers_to_the_right_and_has_a_minus() -> None:
-    text = latex.table(
+def test_latex_aligns_numbers_to_the_right_and_sets_a_minus_sign() -> None:
+    text = latex_table(
         ["cell", "x", "seeds"], [["0100", "-1.5", "1 of 2"], ["1", "", ""]], ["a\nremark"]
     )
     assert text.splitlines() == [

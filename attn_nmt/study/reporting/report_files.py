@@ -1,0 +1,148 @@
+"""Every file of a report: the page, and the table and figures of each grid."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from attn_nmt.study.reporting.comparability import grid_warnings, read_settings
+from attn_nmt.study.reporting.figures import bleu_over_gmacs, draw, learning_curves
+from attn_nmt.study.reporting.formats import (
+    Line,
+    Picture,
+    Section,
+    html_page,
+    latex_section,
+    markdown_section,
+)
+from attn_nmt.study.reporting.results import GridResults
+from attn_nmt.study.reporting.results_table import COLUMNS, cell_rows
+from attn_nmt.study.reporting.seed_tests import SeedTest, seed_tests
+from attn_nmt.study.running.run_directory import TRAIN_LOG
+from attn_nmt.study.running.training_log import curves
+from attn_nmt.study.tables import Row, render, shown
+
+PAGE = "report.html"
+
+_Figure = tuple[Picture, dict[str, bytes]]
+"""A figure for the page, and the content of its files by their names."""
+
+
+def report_files(grids: Sequence[GridResults], samples: int) -> dict[str, bytes]:
+    """Return the content of every file by its name, the page last.
+
+    Args:
+        grids: their results.
+        samples: those of each paired bootstrap.
+
+    Raises:
+        UsageError: if a result of the paper's size has flags that do not fit.
+    """
+    files: dict[str, bytes] = {}
+    sections = []
+    for grid in grids:
+        section, grid_files = _grid_files(grid, samples)
+        sections.append(section)
+        files |= grid_files
+    names = ", ".join(grid.name for grid in grids)
+    return files | {PAGE: html_page(f"attn_nmt study: {names}", sections).encode()}
+
+
+def _grid_files(grid: GridResults, samples: int) -> tuple[Section, dict[str, bytes]]:
+    settings, tests = read_settings(grid), _tests(grid, samples)
+    rows = cell_rows(grid, settings, tests)
+    keys, texts = shown(rows, {column.key: column.form for column in COLUMNS})
+    figures = [*_scatter(grid, rows), *_learning_curves(grid)]
+    section = Section(
+        name=grid.name,
+        summary=_summary(grid),
+        warnings=grid_warnings(grid, settings, tests, rows),
+        columns=[column for column in COLUMNS if column.key in keys],
+        lines=[Line(line, row["bleu"] is not None) for line, row in zip(texts, rows, strict=True)],
+        pictures=[picture for picture, _ in figures],
+        settings=[
+            *((setting.name, setting.description) for setting in settings),
+            *_bootstrap(tests, samples),
+        ],
+    )
+    files = {
+        f"{grid.name}.csv": render(rows, "csv", {}).encode(),
+        f"{grid.name}.md": markdown_section(section).encode(),
+        f"{grid.name}.tex": latex_section(section).encode(),
+    }
+    for _, figure_files in figures:
+        files |= figure_files
+    return section, files
+
+
+def _tests(grid: GridResults, samples: int) -> dict[str, list[SeedTest]]:
+    pairs = [
+        (baseline, cell)
+        for cell in grid.cells
+        if (baseline := grid.cell(cell.baseline)) is not None
+    ]
+    progress = tqdm(pairs, desc=f"{grid.name}: significance", disable=None, leave=False)
+    return {cell.name: seed_tests(baseline, cell, samples) for baseline, cell in progress}
+
+
+def _summary(grid: GridResults) -> str:
+    failed = sum(run.result is None and run.failure is not None for run in grid.runs)
+    return (
+        f"{len(grid.finished)} of {len(grid.cells) * len(grid.seeds)} runs are finished, "
+        f"{failed} failed. Cells: {len(grid.cells)}. Seeds: {', '.join(map(str, grid.seeds))}."
+    )
+
+
+def _bootstrap(
+    tests: Mapping[str, Sequence[SeedTest]], samples: int
+) -> list[tuple[str, list[str]]]:
+    if not any(tests.values()):
+        return []
+    return [("p", [f"sacreBLEU's paired bootstrap, {samples} samples"])]
+
+
+def _scatter(grid: GridResults, rows: Sequence[Row]) -> list[_Figure]:
+    scored = [row for row in rows if row["bleu"] is not None]
+    if not scored:
+        return []
+    length = grid.finished[0].result["length"]  # type: ignore[index]
+    best = ", ".join(row["cell"] for row in scored if row["on_envelope"])
+    return [
+        _figure(
+            f"{grid.name}-bleu-over-gflops",
+            f"{grid.name}: BLEU over GFLOPs, with the upper envelope",
+            f"A point for each of {len(scored)} cells; on the envelope: {best}. See the table.",
+            lambda: bleu_over_gmacs(scored, length),
+        )
+    ]
+
+
+def _learning_curves(grid: GridResults) -> list[_Figure]:
+    cells = [
+        (cell.name, [curves(run.directory / TRAIN_LOG) for run in cell.runs]) for cell in grid.cells
+    ]
+    logged = [
+        (name, seeds)
+        for name, seeds in cells
+        if any(seed.training or seed.validation for seed in seeds)
+    ]
+    if not logged:
+        return []
+    names = ", ".join(name for name, _ in logged)
+    return [
+        _figure(
+            f"{grid.name}-learning-curves",
+            f"{grid.name}: learning curves",
+            f"Losses over updates of {len(logged)} cells: {names}.",
+            lambda: learning_curves(logged),
+        )
+    ]
+
+
+def _figure(name: str, caption: str, alt: str, make: Callable[[], Figure]) -> _Figure:
+    contents = draw(make, caption)
+    picture = Picture(name, caption, alt, base64.b64encode(contents["svg"]).decode())
+    return picture, {f"{name}.{form}": content for form, content in contents.items()}

@@ -1,0 +1,240 @@
+"""The results of ``run``: of each grid its cells, of each cell its seeds, their files checked."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from attn_nmt.command_line import UsageError
+from attn_nmt.study.grids.cells import GRIDS, Cell
+from attn_nmt.study.running.run_directory import ENVIRONMENT, FAILURE, RESULT, read_result
+
+_SEED = re.compile(r"seed([1-9]\d*)")
+
+_NUMBER = (int, float)
+_RESULT_TYPES: dict[str, tuple[type, ...]] = {
+    "cell": (str,),
+    "seed": (int,),
+    "arch": (str,),
+    "flags": (dict,),
+    "train": (list,),
+    "averaged": (bool,),
+    "checkpoints": (list,),
+    "length": (int,),
+    "gmacs": _NUMBER,
+    "parameters": (int,),
+    "updates": (int,),
+    "tokens_per_second": (*_NUMBER, type(None)),
+}
+_SCORE_TYPES: dict[str, tuple[type, ...]] = {
+    "bleu": _NUMBER,
+    "bleu_compound_split": _NUMBER,
+    "bleu_signature": (str,),
+    "sentences": (int,),
+}
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """One seed of one cell, finished or not."""
+
+    cell: str
+    seed: int
+    directory: Path
+    result: dict[str, Any] | None
+    """None if the run is not finished."""
+    environment: dict[str, Any]
+    failure: str | None
+    """Why the last start failed, in one line."""
+
+
+@dataclass(frozen=True)
+class CellResults:
+    """One cell of a grid, perhaps without any run."""
+
+    name: str
+    baseline: str | None
+    """The cell that it is compared with."""
+    flags: dict[str, Any] | None
+    """The flags that a grid of the paper sets; None for a cell of any other grid."""
+    runs: tuple[SeedResult, ...]
+
+    @property
+    def finished(self) -> list[SeedResult]:
+        """The runs that have a result, by seed."""
+        return [run for run in self.runs if run.result is not None]
+
+
+@dataclass(frozen=True)
+class GridResults:
+    """One grid."""
+
+    name: str
+    cells: tuple[CellResults, ...]
+
+    @property
+    def runs(self) -> list[SeedResult]:
+        """All runs, cell by cell."""
+        return [run for cell in self.cells for run in cell.runs]
+
+    @property
+    def finished(self) -> list[SeedResult]:
+        """All runs that have a result, cell by cell."""
+        return [run for cell in self.cells for run in cell.finished]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Every seed that any cell was started with."""
+        return sorted({run.seed for run in self.runs})
+
+    def cell(self, name: str | None) -> CellResults | None:
+        """Return a cell by its name, None if there is none."""
+        return next((cell for cell in self.cells if cell.name == name), None)
+
+
+def find_grids(runs: Path, baseline: str | None = None) -> list[GridResults]:
+    """Return the grids of ``RUNS/GRID/CELL/seedN``, those of the paper first.
+
+    Args:
+        runs: RUNS, or the directory of one grid.
+        baseline: the cell that all others are compared with, in every grid that has it.
+
+    Raises:
+        UsageError: if there is no run, no such cell, or a file of a run is broken.
+    """
+    if not runs.is_dir():
+        raise UsageError(f"RUNS must be a directory, but {runs} is not one.")
+    grids = [runs] if _cells(runs) else [path for path in _subdirectories(runs) if _cells(path)]
+    if not grids:
+        raise UsageError(f"RUNS must hold runs in GRID/CELL/seedN, but {runs} holds none.")
+    by_name = {directory.resolve().name: directory for directory in grids}
+    order = [name for name in GRIDS if name in by_name]
+    order += [name for name in by_name if name not in GRIDS]
+    if baseline is not None:
+        _require_cell(baseline, [cell for name in order for cell in _names(name, by_name[name])])
+    return [_grid(name, by_name[name], baseline) for name in order]
+
+
+def _grid(name: str, directory: Path, baseline: str | None) -> GridResults:
+    planned = {cell.name: cell for cell in GRIDS.get(name, [])}
+    names = _names(name, directory)
+    common = baseline if baseline in names else None
+    cells = [_cell(directory / cell, planned.get(cell), common) for cell in names]
+    return GridResults(name, tuple(cells))
+
+
+def _cell(directory: Path, planned: Cell | None, common_baseline: str | None) -> CellResults:
+    baseline = common_baseline or (planned.compared_to if planned else None)
+    runs = sorted((_run(path) for path in _seeds(directory)), key=lambda run: run.seed)
+    return CellResults(
+        directory.name,
+        None if baseline == directory.name else baseline,
+        planned.flags if planned else None,
+        tuple(runs),
+    )
+
+
+def _run(directory: Path) -> SeedResult:
+    match = _SEED.fullmatch(directory.name)
+    assert match is not None
+    cell, seed = directory.parent.name, int(match[1])
+    return SeedResult(
+        cell,
+        seed,
+        directory,
+        _checked_result(directory, cell, seed),
+        _environment(directory),
+        _failure(directory),
+    )
+
+
+def _names(grid: str, directory: Path) -> list[str]:
+    """Return the cells that the paper's grid of this name has, then any others there are."""
+    planned = [cell.name for cell in GRIDS.get(grid, [])]
+    return planned + [path.name for path in _cells(directory) if path.name not in planned]
+
+
+def _cells(grid: Path) -> list[Path]:
+    return [path for path in _subdirectories(grid) if _seeds(path)]
+
+
+def _seeds(cell: Path) -> list[Path]:
+    return [path for path in _subdirectories(cell) if _SEED.fullmatch(path.name)]
+
+
+def _subdirectories(directory: Path) -> list[Path]:
+    if not directory.is_dir():
+        return []
+    paths = (path for path in directory.iterdir() if path.is_dir())
+    return sorted(path for path in paths if not path.name.startswith("."))
+
+
+def _require_cell(baseline: str, names: list[str]) -> None:
+    if baseline not in names:
+        (nearest,) = get_close_matches(baseline, names, n=1, cutoff=0.0)
+        raise UsageError(
+            f"--baseline must be a cell that is there, but is {baseline!r}; "
+            f"the nearest is {nearest!r}."
+        )
+
+
+def _checked_result(directory: Path, cell: str, seed: int) -> dict[str, Any] | None:
+    """Return the result of a finished run, with everything that a report reads, or None.
+
+    Raises:
+        UsageError: if the file was not written by ``run``, or belongs to another cell or seed.
+    """
+    result, path = read_result(directory), directory / RESULT
+    if result is None:
+        return None
+    _require(path, result, _RESULT_TYPES)
+    _require(path, result["scores"], _SCORE_TYPES)
+    if (result["cell"], result["seed"]) != (cell, seed):
+        raise UsageError(
+            f"{path} must be of cell {cell}, seed {seed}, "
+            f"but is of cell {result['cell']}, seed {result['seed']}."
+        )
+    return result
+
+
+def _require(path: Path, values: dict[str, Any], types: dict[str, tuple[type, ...]]) -> None:
+    for name, allowed in types.items():
+        if name not in values:
+            raise UsageError(f"{path} must be a result of a run, but has no {name}.")
+        value = values[name]
+        # Not isinstance: True is an int too.
+        if type(value) not in allowed or (isinstance(value, float) and not isfinite(value)):
+            raise UsageError(f"{path} must be a result of a run, but its {name} is {value!r}.")
+
+
+def _environment(directory: Path) -> dict[str, Any]:
+    """Return what the run depended on; empty if the file is missing.
+
+    Raises:
+        UsageError: if the file is not a JSON object.
+    """
+    path = directory / ENVIRONMENT
+    if not path.is_file():
+        return {}
+    try:
+        environment = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} must be JSON, but is not: {error}.") from error
+    if not isinstance(environment, dict):
+        raise UsageError(f"{path} must be a JSON object, but is {environment!r}.")
+    return environment
+
+
+def _failure(directory: Path) -> str | None:
+    """Return in one line why the last start failed, or None if it did not."""
+    path = directory / FAILURE
+    if not path.is_file():
+        return None
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""]
+    # A traceback ends with the error; the file of a failed command begins with it, above its log.
+    return lines[-1 if lines[0].startswith("Traceback ") else 0]

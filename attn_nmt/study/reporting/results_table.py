@@ -1,0 +1,270 @@
+"""The table of a report: its columns, and one row per cell with the paper's numbers beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, stdev
+from typing import Any
+
+from attn_nmt.command_line import UsageError
+from attn_nmt.study import paper
+from attn_nmt.study.costs.rows import PAPER_SIZE, printed_gflops
+from attn_nmt.study.flags import arch_of_size, read_config
+from attn_nmt.study.paired_tests import LEVEL
+from attn_nmt.study.reporting.comparability import Setting, unusual_settings
+from attn_nmt.study.reporting.results import CellResults, GridResults, SeedResult
+from attn_nmt.study.reporting.seed_tests import SeedTest, is_significant
+from attn_nmt.study.running.run_directory import TRAIN_LOG
+from attn_nmt.study.running.training_log import curves, updates
+from attn_nmt.study.tables import Row
+
+_PAPER_GRIDS = ("table2", "table3", "figure3-self")
+"""Grids whose cells are named like those of the paper's tables, with the same printed scores."""
+
+Point = tuple[float, float]
+"""Cost and score."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; the CSV file has all of them, with numbers in full."""
+
+    key: str
+    heading: str
+    form: str
+    meaning: str
+
+
+COLUMNS = (
+    Column("cell", "cell", "", "the model, as the grid calls it"),
+    Column(
+        "state",
+        "state",
+        "",
+        "finished; in part, if only some seeds are; unfinished, failed or missing",
+    ),
+    Column("seeds", "seeds", "", "finished, of those that any cell of the grid was started with"),
+    Column("bleu", "BLEU", ".2f", "sacreBLEU of plain text, the mean over the seeds"),
+    Column(
+        "bleu_deviation", "±", ".2f", "the sample standard deviation over the seeds, from two on"
+    ),
+    Column(
+        "bleu_compound_split",
+        "BLEU, compound-split",
+        ".2f",
+        "the mean of tokenised BLEU with compounds split, as papers reported it; it is closer "
+        "to the paper's, which does not say how it was tokenised",
+    ),
+    Column(
+        "paper_bleu",
+        "BLEU, paper",
+        ".1f",
+        "printed in the paper for Transformer-base on WMT14 English-German, newstest2014",
+    ),
+    Column("before", "before", "", "the cell that this one is set against"),
+    Column(
+        "bleu_difference",
+        "Δ BLEU",
+        "+.2f",
+        "to the cell before, the mean over the seeds that both have finished",
+    ),
+    Column(
+        "paper_bleu_difference", "Δ BLEU, paper", "+.1f", "the difference of the printed numbers"
+    ),
+    Column(
+        "p_values",
+        "p",
+        "",
+        "of a paired bootstrap against the cell before, for each seed: how often a difference "
+        "as large comes about by chance",
+    ),
+    Column(
+        "significant",
+        "significant",
+        "",
+        f"yes if p is below {LEVEL} for every seed that both have finished and all differ in "
+        "the same direction; the number of comparisons is not corrected for",
+    ),
+    Column(
+        "gmacs",
+        "GFLOPs",
+        "#.4g",
+        "10^9 multiply-adds of one sentence pair in the paper's convention, as `costs` counts them",
+    ),
+    Column("paper_gmacs", "GFLOPs, paper", ".1f", "printed, where the model is the paper's"),
+    Column("gmacs_percent", "% GFLOPs", "+.1f", "more than the cell before"),
+    Column("paper_percent", "% GFLOPs, paper", "+.1f", "printed, where the model is the paper's"),
+    Column("parameters", "parameters", ",d", "without embeddings and output projection"),
+    Column(
+        "tokens_per_second",
+        "tokens/s",
+        ",.0f",
+        "target tokens of training a second, the median over seeds; beside whatever else ran",
+    ),
+    Column(
+        "validation_loss",
+        "validation loss",
+        ".3f",
+        "at the end of the training, in bits a token, the mean over the seeds",
+    ),
+    Column(
+        "on_envelope",
+        "envelope",
+        "",
+        "yes if no other cell has at least its BLEU for fewer "
+        "multiply-adds, nor a higher one for as many",
+    ),
+    Column("notes", "notes", "", "what is missing, and in what a seed is unlike most of the grid"),
+)
+
+
+def cell_rows(
+    grid: GridResults, settings: Sequence[Setting], tests: Mapping[str, Sequence[SeedTest]]
+) -> list[Row]:
+    """Return one row per cell with every key of ``COLUMNS``, None where there is no value.
+
+    Args:
+        grid: its results.
+        settings: what ``read_settings`` returned for it.
+        tests: those of each cell that has a baseline, by its name.
+
+    Raises:
+        UsageError: if a result of the paper's size has flags that do not fit.
+    """
+    rows = [_row(grid, cell, settings, tests.get(cell.name, [])) for cell in grid.cells]
+    points = {row["cell"]: (row["gmacs"], row["bleu"]) for row in rows if row["bleu"] is not None}
+    best = upper_envelope(points)
+    for row in rows:
+        row["on_envelope"] = row["cell"] in best if row["cell"] in points else None
+    by_name = {row["cell"]: row for row in rows}
+    for row in rows:
+        _add_percents(row, by_name.get(row["before"]))
+    return rows
+
+
+def upper_envelope(points: Mapping[str, Point]) -> list[str]:
+    """Return the names of the points on the upper envelope, from the cheapest on.
+
+    A point is on it unless another one has at least its score for at most its cost, and is better
+    in one of the two. Equal points are on it together.
+    """
+    best = float("-inf")
+    names: list[str] = []
+    # Among equal costs the best score comes first.
+    for name, (cost, score) in sorted(points.items(), key=lambda item: (item[1][0], -item[1][1])):
+        if score > best or (names and points[names[-1]] == (cost, score)):
+            names.append(name)
+            best = score
+    return names
+
+
+def _row(
+    grid: GridResults, cell: CellResults, settings: Sequence[Setting], tests: Sequence[SeedTest]
+) -> Row:
+    row: Row = {column.key: None for column in COLUMNS}
+    row |= {
+        "cell": cell.name,
+        "state": _state(grid, cell),
+        "seeds": f"{len(cell.finished)} of {len(grid.seeds)}",
+        "before": cell.baseline,
+        "notes": "; ".join(_notes(grid, cell, settings, tests)) or None,
+    }
+    if grid.name in _PAPER_GRIDS:
+        row |= _printed(cell)
+    if cell.finished:
+        row |= _measured(cell.finished)
+    if tests:
+        row |= _tested(tests)
+    return row
+
+
+def _state(grid: GridResults, cell: CellResults) -> str:
+    if cell.finished:
+        return "finished" if len(cell.finished) == len(grid.seeds) else "in part"
+    if not cell.runs:
+        return "missing"
+    return "failed" if any(run.failure for run in cell.runs) else "unfinished"
+
+
+def _notes(
+    grid: GridResults, cell: CellResults, settings: Sequence[Setting], tests: Sequence[SeedTest]
+) -> list[str]:
+    if not cell.runs:
+        return []
+    runs = {run.seed: run for run in cell.runs}
+    finished = {run.seed for run in cell.finished}
+    notes = [
+        f"seed {seed}: {_why_unfinished(runs.get(seed))}"
+        for seed in grid.seeds
+        if seed not in finished
+    ]
+    for run in cell.finished:
+        unusual = unusual_settings(settings, run)
+        notes += [f"seed {run.seed}: other {name} than most" for name in unusual]
+    return [*notes, *(f"seed {test.seed}: no p" for test in tests if test.problem)]
+
+
+def _why_unfinished(run: SeedResult | None) -> str:
+    if run is None:
+        return "missing"
+    if run.failure is not None:
+        return f"failed: {run.failure}"
+    return f"unfinished, update {updates(run.directory / TRAIN_LOG)}"
+
+
+def _printed(cell: CellResults) -> Row:
+    bleu = paper.printed("bleu")
+    own, baseline = bleu.get(cell.name), bleu.get(cell.baseline or "")
+    difference = None if own is None or baseline is None else round(own - baseline, 9)
+    return {"paper_bleu": own, "paper_bleu_difference": difference}
+
+
+def _measured(runs: Sequence[SeedResult]) -> Row:
+    results = [run.result for run in runs if run.result is not None]
+    bleu = [result["scores"]["bleu"] for result in results]
+    speeds = [result["tokens_per_second"] for result in results]
+    speeds = [speed for speed in speeds if speed is not None]
+    losses = [curves(run.directory / TRAIN_LOG).validation for run in runs]
+    last_losses = [loss[max(loss)] for loss in losses if loss]
+    # All seeds have the same model, or the notes say that they do not.
+    first = results[0]
+    return {
+        "bleu": fmean(bleu),
+        "bleu_deviation": stdev(bleu) if len(bleu) > 1 else None,
+        "bleu_compound_split": fmean(result["scores"]["bleu_compound_split"] for result in results),
+        "gmacs": first["gmacs"],
+        "paper_gmacs": _paper_gmacs(first["arch"], first["flags"]),
+        "parameters": first["parameters"],
+        "tokens_per_second": median(speeds) if speeds else None,
+        "validation_loss": fmean(last_losses) if last_losses else None,
+    }
+
+
+def _paper_gmacs(arch: str, flags: dict[str, Any]) -> float | None:
+    if arch != arch_of_size(PAPER_SIZE):
+        return None
+    try:
+        return printed_gflops(read_config(arch, flags))
+    except TypeError as error:  # a string where a number belongs
+        raise UsageError(f"The flags of a result must fit a model, but are {flags}.") from error
+
+
+def _tested(tests: Sequence[SeedTest]) -> Row:
+    p_values = [f"{test.p_value:.4f}" for test in tests if test.p_value is not None]
+    significant = is_significant(tests)
+    return {
+        "bleu_difference": fmean(test.difference for test in tests),
+        "p_values": ", ".join(p_values) or None,
+        "significant": None if significant is None else "yes" if significant else "no",
+    }
+
+
+def _add_percents(row: Row, baseline: Row | None) -> None:
+    """Set how many more multiply-adds a row takes than its baseline."""
+    if baseline is None or baseline["gmacs"] is None or row["gmacs"] is None:
+        return
+    row["gmacs_percent"] = 100 * (row["gmacs"] / baseline["gmacs"] - 1)
+    if row["paper_gmacs"] is not None and baseline["paper_gmacs"] is not None:
+        pair: tuple[Any, Any] = (row["before"], row["cell"])
+        row["paper_percent"] = paper.printed_percents().get(pair)

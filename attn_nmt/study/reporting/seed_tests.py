@@ -1,0 +1,72 @@
+"""Whether a cell differs from its baseline: sacreBLEU's paired bootstrap, seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from attn_nmt.command_line import UsageError
+from attn_nmt.study.paired_tests import LEVEL, common_reference, compare, find_system, read_lines
+from attn_nmt.study.reporting.results import CellResults, SeedResult
+
+_ROUNDING = 0.006
+"""How far a score may be from the same score rounded to two decimals."""
+
+
+@dataclass(frozen=True)
+class SeedTest:
+    """A run of a cell against the run of its baseline with the same seed."""
+
+    seed: int
+    difference: float
+    """In BLEU."""
+    p_value: float | None
+    """None if it could not be computed."""
+    problem: str | None
+    """Why it could not, in one sentence."""
+
+
+def seed_tests(baseline: CellResults, cell: CellResults, samples: int) -> list[SeedTest]:
+    """Return a test for each seed that both cells have finished."""
+    by_seed = {run.seed: run for run in baseline.finished}
+    return [_test(by_seed[run.seed], run, samples) for run in cell.finished if run.seed in by_seed]
+
+
+def is_significant(tests: Sequence[SeedTest]) -> bool | None:
+    """Whether the difference is significant for every seed, and always in the same direction.
+
+    None if there is no test, or one could not be made.
+    """
+    p_values = [test.p_value for test in tests if test.p_value is not None]
+    if not tests or len(p_values) < len(tests):
+        return None
+    same_direction = len({test.difference > 0 for test in tests}) == 1
+    return same_direction and max(p_values) < LEVEL
+
+
+def _test(baseline: SeedResult, run: SeedResult, samples: int) -> SeedTest:
+    difference = _bleu(run) - _bleu(baseline)
+    try:
+        return SeedTest(run.seed, difference, _p_value(baseline, run, samples), None)
+    except UsageError as error:  # such as a corpus that was moved since
+        return SeedTest(run.seed, difference, None, str(error))
+
+
+def _p_value(baseline: SeedResult, run: SeedResult, samples: int) -> float:
+    runs = (baseline, run)
+    systems = [find_system(str(one.directory)) for one in runs]
+    reference = common_reference(systems)
+    lines = read_lines(reference, "The reference must be a file of plain text")
+    scores = compare(systems, lines, "bs", samples)
+    for one, score in zip(runs, scores, strict=True):
+        if abs(score["bleu"] - _bleu(one)) > _ROUNDING:
+            raise UsageError(
+                f"{one.directory} must hold the translations that were scored {_bleu(one):.2f}, "
+                f"but against {reference} they score {score['bleu']:.2f}."
+            )
+    return float(scores[1]["p_value"])
+
+
+def _bleu(run: SeedResult) -> float:
+    assert run.result is not None
+    return float(run.result["scores"]["bleu"])
