@@ -131,7 +131,7 @@ def test_the_notes_say_why_there_is_no_picture() -> None:
             notes = " ".join(panel.notes)
             seen[f"{name} {panel.path}"] = notes
             if not panel.is_drawn:
-                assert notes.endswith(("nothing to show.", "to draw.", "without the sign."))
+                assert notes.endswith(("nothing to show.", "to draw.", "in absolute value."))
     assert seen["mixed decoder.layers.1.self_attn"] == (
         "This layer has no self-attention: there is nothing to show."
     )
@@ -146,7 +146,7 @@ def test_the_notes_say_why_there_is_no_picture() -> None:
     assert (
         "the mean of the tokens up to itself" in seen["dynamic decoder.layers.0.context_broadcast"]
     )
-    assert "a learned number a channel" in seen["mixed decoder.layers.0.context_broadcast"]
+    assert "a learned number per channel" in seen["mixed decoder.layers.0.context_broadcast"]
 
 
 def test_no_hook_is_left_on_the_model(model: Any) -> None:
