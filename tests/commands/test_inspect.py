@@ -15,6 +15,7 @@ from support.inspected import Page
 from attn_nmt import hub
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.__main__ import main
+from attn_nmt.study.inspecting import files
 
 TEXT = "ba do ki"
 WRITTEN = {
@@ -63,8 +64,9 @@ def test_the_page_shows_the_models_own_translation(
 
 
 def test_the_numbers_are_those_of_the_model_forced_to_the_target(
-    inspect: Any, trained: Path, data_bin: Path, tmp_path: Path
+    inspect: Any, trained: Path, data_bin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(files, "write_picture", lambda path, _: path.touch())
     out = tmp_path / "deep" / "out"
     target = "fu ba"
     printed = inspect(
@@ -83,12 +85,12 @@ def test_the_numbers_are_those_of_the_model_forced_to_the_target(
     translator = hub.from_pretrained(trained / "checkpoint_last.pt", data_bin, device="cpu")
     source = translator.encode(TEXT)
     forced = translator.encode(target, target=True)
-    with torch.no_grad(), np.load(out / "arrays.npz") as found:
-        assert found["target_tokens"].tolist() == ["fu", "ba", "</s>"]
+    with torch.no_grad(), np.load(out / "arrays.npz") as npz:
+        assert npz["target_tokens"].tolist() == ["fu", "ba", "</s>"]
         _, extra = translator.models[0](
             source[None], torch.tensor([4]), torch.cat((forced[-1:], forced[:-1]))[None]
         )
-        np.testing.assert_allclose(found["alignment.weights"], extra["attn"][0][0], atol=1e-6)
+        np.testing.assert_allclose(npz["alignment.weights"], extra["attn"][0][0], atol=1e-6)
 
 
 def test_what_cannot_be_inspected_is_refused_before_anything_is_written(

@@ -28,8 +28,8 @@ from attn_nmt.study.inspecting.panel_data import Array, Panel, Picture, TermShar
 
 _WEIGHTS = "The weight of each key (column) for each query (row); a row adds up to 1."
 _ENERGY = (
-    "The term's energy in nats, less its mean over the keys that the query may see. The energies "
-    "of all terms add up to the logarithm of the weight, less the mean logarithm of the row."
+    "The term's energy in nats, minus its mean over the keys that the query may see. The energies "
+    "of all terms add up to the logarithm of the weight, minus the mean logarithm of the row."
 )
 _ALONE = "The weights that this term would give if it were the only one."
 
@@ -63,11 +63,9 @@ def _notes(module: RelativeMultiheadAttention) -> list[str]:
             "no energies to show."
         ]
     if not module.terms.uses_query and not module.terms.uses_position:
-        return [
-            "The term does not look at the query: rows that may see the same keys are the same."
-        ]
+        return ["The term does not depend on the query: rows that may see the same keys are equal."]
     if not module.terms.uses_query and not module.terms.uses_key:
-        return ["The term looks at the distance alone: it is the same for all sentences."]
+        return ["The term depends on the distance alone: it is the same for all sentences."]
     return []
 
 

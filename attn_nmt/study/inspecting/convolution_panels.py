@@ -14,8 +14,8 @@ from attn_nmt.modules.headwise_conv1d import HeadwiseConv1d
 from attn_nmt.study.inspecting.panel_data import Array, Arrows, Panel, Picture, array, signed
 
 _BAND = (
-    "What each token (row) takes of each token (column), after the gate; a row adds up to 1 with "
-    "the first and the last column, the taps outside the sentence, which count as zero."
+    "The weight of each token (column) for each token (row), after the gate; a row adds up to 1 "
+    "together with the first and last column, the taps outside the sentence, which count as zero."
 )
 _TAPS = (
     "The weight of each tap (column) at each token (row), by its distance in tokens; + is to the "
@@ -34,8 +34,8 @@ def kernels_panel(
     view = KernelView.of(module, inputs["x"])
     gate = "gated" if module.glu else "not gated"
     notes = [
-        f"A convolution of {module.kernel_size} taps and {module.num_heads} heads stands in place "
-        f"of self-attention; each head's kernel serves {module.embed_dim // module.num_heads} "
+        f"A convolution of {module.kernel_size} taps and {module.num_heads} heads replaces "
+        f"self-attention; each head's kernel serves {module.embed_dim // module.num_heads} "
         "channels. There are no queries, keys or terms."
     ]
     if view.is_shared:
@@ -59,8 +59,8 @@ def deformable_panel(
     """Complete the panel of a deformable convolution; rows and columns are equal."""
     view = DeformableView.of(module, inputs["x"])
     notes = [
-        "All channels read at the same places: there are no heads. Between two tokens, each is "
-        "read the more the nearer it is; what lies elsewhere counts as zero."
+        "All channels read at the same positions: there are no heads. Between two tokens, the two "
+        "are interpolated linearly; anything else counts as zero."
     ]
     return replace(
         panel,
@@ -135,7 +135,7 @@ class KernelView:
                 _BAND,
                 array(torch.cat(parts, -1)),
                 array(~torch.cat(has_tap_parts, -1)),
-                "out of the kernel's reach",
+                "outside the kernel's window",
                 tokens,
                 ["before the sentence", *tokens, "after the sentence"],
             ),

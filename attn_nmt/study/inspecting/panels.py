@@ -55,7 +55,7 @@ def broadcast_panel(
     scale = array(module.scale)
     notes.append(
         f"The mean is multiplied by a learned number per channel: from {scale.min():+.3g} to "
-        f"{scale.max():+.3g}, {abs(scale).mean():.3g} on average without the sign."
+        f"{scale.max():+.3g}, {abs(scale).mean():.3g} on average in absolute value."
     )
     arrays = {"scale": scale}
     return replace(panel, mechanism="context broadcasting, scaled", notes=notes, arrays=arrays)
@@ -97,8 +97,8 @@ def _alignment(panels: Sequence[Panel], sentence: Sentence) -> Panel:
     mean = np.mean([layer.mean(axis=0) for layer in weights], axis=0)
     picture = Picture(
         "alignment",
-        "Mean weight of each source token (column) where the model is to say each "
-        "target token (row), over all layers and heads.",
+        "Mean weight of each source token (column) where the model predicts "
+        "each target token (row), over all layers and heads.",
         mean[None],
         np.zeros(mean.shape, dtype=bool),
         "",

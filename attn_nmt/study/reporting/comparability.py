@@ -106,7 +106,7 @@ def _partial_corpora(settings: Sequence[Setting]) -> list[str]:
 
 def _differing_settings(settings: Sequence[Setting]) -> list[str]:
     return [
-        f"The runs are not alike in {setting.name}: {' against '.join(setting.description)}."
+        f"The runs differ in {setting.name}: {' against '.join(setting.description)}."
         for setting in settings
         if len(setting.values) > 1
     ]
@@ -119,7 +119,8 @@ def _missing_p_values(tests: Mapping[str, Sequence[SeedTest]]) -> list[str]:
             if test.problem is not None:
                 by_problem.setdefault(test.problem, []).append(f"{cell} seed {test.seed}")
     return [
-        f"There is no p of {'; '.join(cells)}: {problem}" for problem, cells in by_problem.items()
+        f"There is no p-value for {'; '.join(cells)}: {problem}"
+        for problem, cells in by_problem.items()
     ]
 
 
@@ -133,7 +134,7 @@ def _unlike_paper(grid: GridResults, rows: Sequence[Row]) -> list[str]:
     described = ", ".join(f"{arch} on the corpus {corpus}" for arch, corpus in unlike)
     return [
         "The paper's BLEU is that of Transformer-base on WMT14 English-German, newstest2014. "
-        f"Here are results of {described}: compare the order of the models, not the numbers."
+        f"These results are of {described}: compare the order of the models, not the numbers."
     ]
 
 
@@ -219,7 +220,8 @@ def _code(run: SeedResult) -> str:
     git = run.environment.get("git")
     if not isinstance(git, dict):
         return version
-    return f"{version}, commit {git.get('commit')}{', changed since' * bool(git.get('changed'))}"
+    changes = ", with uncommitted changes" if git.get("changed") else ""
+    return f"{version}, commit {git.get('commit')}{changes}"
 
 
 def _versions(run: SeedResult) -> str:
@@ -236,9 +238,9 @@ _READERS: dict[str, tuple[Callable[[CellResults, SeedResult], str], bool]] = {
     "data": (lambda cell, run: _data(run), True),
     _CORPUS: (lambda cell, run: _part_of_corpus(run), True),
     "test sentences": (lambda cell, run: str(_result(run)["scores"]["sentences"]), True),
-    "scored": (lambda cell, run: _scored(run), True),
+    "scored checkpoints": (lambda cell, run: _scored(run), True),
     "BLEU signature": (lambda cell, run: str(_result(run)["scores"]["bleu_signature"]), True),
-    "tokens for the costs": (lambda cell, run: f"{_result(run)['length']} a side", True),
+    "tokens for the costs": (lambda cell, run: f"{_result(run)['length']} per side", True),
     "device": (lambda cell, run: str(run.environment.get("device", _UNKNOWN)), False),
     "code": (lambda cell, run: _code(run), False),
     "versions": (lambda cell, run: _versions(run), False),

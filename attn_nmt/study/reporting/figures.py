@@ -83,7 +83,7 @@ def bleu_over_gmacs(rows: Sequence[Row], length: int) -> Figure:
     scored = [row for row in rows if row["bleu"] is not None]
     figure = Figure(figsize=(10, 7), layout="constrained")
     axes = figure.add_subplot()
-    axes.set_xlabel(f"10^9 multiply-adds of a sentence pair, {length} tokens a side")
+    axes.set_xlabel(f"10^9 multiply-adds of a sentence pair, {length} tokens per side")
     axes.set_ylabel("BLEU")
     axes.margins(0.1)
     _draw_envelope(axes, [row for row in scored if row["on_envelope"]])
@@ -159,7 +159,7 @@ def learning_curves(cells: Sequence[tuple[str, Sequence[Curves]]]) -> Figure:
             is_short = len(curves.validation) <= _MAX_MARKED
             _line(validation, curves.validation, number, name, marker="o" if is_short else "")
             _line(training, curves.training, number, name)
-    validation.set_ylabel("loss, bits a token")
+    validation.set_ylabel("loss, bits per token")
     _cut_off_warmup(validation, [curves for _, seeds in cells for curves in seeds])
     for axes, title in ((validation, "validation"), (training, "training")):
         axes.set_title(title)

@@ -37,18 +37,16 @@ class Column:
 
 
 COLUMNS = (
-    Column("cell", "cell", "", "the model, as the grid calls it"),
+    Column("cell", "cell", "", "the name of the model in its grid"),
     Column(
         "state",
         "state",
         "",
         "finished; in part, if only some seeds are; unfinished, failed or missing",
     ),
-    Column("seeds", "seeds", "", "finished, of those that any cell of the grid was started with"),
+    Column("seeds", "seeds", "", "finished, of all that any cell of the grid was started with"),
     Column("bleu", "BLEU", ".2f", "sacreBLEU of plain text, the mean over the seeds"),
-    Column(
-        "bleu_deviation", "±", ".2f", "the sample standard deviation over the seeds, from two on"
-    ),
+    Column("bleu_deviation", "±", ".2f", "the sample standard deviation over two or more seeds"),
     Column(
         "bleu_compound_split",
         "BLEU, compound-split",
@@ -62,12 +60,12 @@ COLUMNS = (
         ".1f",
         "printed in the paper for Transformer-base on WMT14 English-German, newstest2014",
     ),
-    Column("before", "before", "", "the cell that this one is set against"),
+    Column("before", "baseline", "", "the cell that this one is compared with"),
     Column(
         "bleu_difference",
         "Δ BLEU",
         "+.2f",
-        "to the cell before, the mean over the seeds that both have finished",
+        "to the baseline, the mean over the seeds that both have finished",
     ),
     Column(
         "paper_bleu_difference", "Δ BLEU, paper", "+.1f", "the difference of the printed numbers"
@@ -76,15 +74,15 @@ COLUMNS = (
         "p_values",
         "p",
         "",
-        "of a paired bootstrap against the cell before, for each seed: how often a difference "
-        "as large comes about by chance",
+        "of a paired bootstrap against the baseline, for each seed: how often chance alone makes "
+        "as large a difference",
     ),
     Column(
         "significant",
         "significant",
         "",
         f"yes if p is below {LEVEL} for every seed that both have finished and all differ in "
-        "the same direction; the number of comparisons is not corrected for",
+        "the same direction; not corrected for multiple comparisons",
     ),
     Column(
         "gmacs",
@@ -93,20 +91,21 @@ COLUMNS = (
         "10^9 multiply-adds of one sentence pair in the paper's convention, as `costs` counts them",
     ),
     Column("paper_gmacs", "GFLOPs, paper", ".1f", "printed, where the model is the paper's"),
-    Column("gmacs_percent", "% GFLOPs", "+.1f", "more than the cell before"),
+    Column("gmacs_percent", "% GFLOPs", "+.1f", "more than the baseline"),
     Column("paper_percent", "% GFLOPs, paper", "+.1f", "printed, where the model is the paper's"),
     Column("parameters", "parameters", ",d", "without embeddings and output projection"),
     Column(
         "tokens_per_second",
         "tokens/s",
         ",.0f",
-        "target tokens of training a second, the median over seeds; beside whatever else ran",
+        "target tokens per second in training, the median over seeds; other work on the machine "
+        "slows it down",
     ),
     Column(
         "validation_loss",
         "validation loss",
         ".3f",
-        "at the end of the training, in bits a token, the mean over the seeds",
+        "at the end of the training, in bits per token, the mean over the seeds",
     ),
     Column(
         "on_envelope",
@@ -115,7 +114,12 @@ COLUMNS = (
         "yes if no other cell has at least its BLEU for fewer "
         "multiply-adds, nor a higher one for as many",
     ),
-    Column("notes", "notes", "", "what is missing, and in what a seed is unlike most of the grid"),
+    Column(
+        "notes",
+        "notes",
+        "",
+        "what is missing, and in which settings a seed differs from most of the grid",
+    ),
 )
 
 
@@ -201,7 +205,7 @@ def _notes(
     ]
     for run in cell.finished:
         unusual = unusual_settings(settings, run)
-        notes += [f"seed {run.seed}: other {name} than most" for name in unusual]
+        notes += [f"seed {run.seed}: differs from most in {name}" for name in unusual]
     return [*notes, *(f"seed {test.seed}: no p" for test in tests if test.problem)]
 
 

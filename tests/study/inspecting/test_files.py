@@ -84,12 +84,12 @@ def written(
 def test_the_energies_in_the_page_add_up_to_the_weights(written: Path) -> None:
     terms = {}
     for panel in Page(written / "index.html").panels:
-        found = {one["name"]: one for one in panel["pictures"]}
-        energies = [np.array(one["values"]) for one in found.values() if one["kind"] == "energy"]
-        if "weights" not in found:
+        drawn = {picture["name"]: picture for picture in panel["pictures"]}
+        energies = [np.array(p["values"]) for p in drawn.values() if p["kind"] == "energy"]
+        if "weights" not in drawn:
             continue
         terms[panel["path"]] = len(energies)
-        weights, blocked = (np.array(found["weights"][key]) for key in ("values", "masked"))
+        weights, blocked = (np.array(drawn["weights"][key]) for key in ("values", "masked"))
         total = sum(energies, np.zeros_like(weights))
         shown = np.exp(np.where(blocked, -np.inf, total))
         shown /= shown.sum(-1, keepdims=True)
@@ -99,20 +99,20 @@ def test_the_energies_in_the_page_add_up_to_the_weights(written: Path) -> None:
 
 
 def test_the_page_holds_all_numbers(written: Path, panels: list[Panel]) -> None:
-    for found, panel in zip(Page(written / "index.html").panels, panels, strict=True):
-        assert (found["path"], found["notes"]) == (panel.path, list(panel.notes))
-        for one, picture in zip(found["pictures"], panel.pictures, strict=True):
-            np.testing.assert_allclose(one["values"], picture.values, rtol=1e-4)
-            assert np.array_equal(one["masked"], picture.masked)
+    for data, panel in zip(Page(written / "index.html").panels, panels, strict=True):
+        assert (data["path"], data["notes"]) == (panel.path, list(panel.notes))
+        for drawn, picture in zip(data["pictures"], panel.pictures, strict=True):
+            np.testing.assert_allclose(drawn["values"], picture.values, rtol=1e-4)
+            assert np.array_equal(drawn["masked"], picture.masked)
         if panel.arrows is not None:
             for key in ("offsets", "positions", "reads", "neighbours", "shares"):
                 np.testing.assert_allclose(
-                    found["arrows"][key], getattr(panel.arrows, key), rtol=1e-4
+                    data["arrows"][key], getattr(panel.arrows, key), rtol=1e-4
                 )
         if panel.shares is not None:
             nats = np.concatenate([panel.shares.nats.mean(0)[None], panel.shares.nats])
-            np.testing.assert_allclose(found["shares"]["nats"], nats, rtol=1e-4)
-            parts = np.array(found["shares"]["parts"])
+            np.testing.assert_allclose(data["shares"]["nats"], nats, rtol=1e-4)
+            parts = np.array(data["shares"]["parts"])
             np.testing.assert_allclose(parts, nats / nats.sum(-1, keepdims=True))
 
 
@@ -167,8 +167,8 @@ def test_the_page_loads_no_other_file_and_runs_no_other_script(written: Path) ->
 
 
 def test_the_page_has_a_table_of_all_panels(written: Path, panels: list[Panel]) -> None:
-    found = Page(written / "index.html").texts
-    text = " ".join(" ".join(text for _, text in found).split())
+    texts = Page(written / "index.html").texts
+    text = " ".join(" ".join(text for _, text in texts).split())
     for panel in panels:
         assert f"{panel.part} {panel.layer} {panel.mechanism}" in text
         assert all(note in text for note in panel.notes)
@@ -200,9 +200,9 @@ def test_pictures_show_every_arrow(panels: list[Panel], figures: dict[str, Figur
     assert len(drawn) == 3
     for panel in drawn:
         arrows: Any = panel.arrows
-        found = [(text.xyann, text.xy) for text in figures[panel.path].axes[0].texts]
+        drawn_arrows = [(text.xyann, text.xy) for text in figures[panel.path].axes[0].texts]
         length = len(arrows.tokens)
-        assert found == [
+        assert drawn_arrows == [
             ((0, q), (1, min(length, max(-1, arrows.positions[q, m]))))
             for m in range(3)
             for q in range(length)
@@ -217,26 +217,23 @@ def test_every_picture_is_written(written: Path, panels: list[Panel]) -> None:
 
 
 def test_the_arrays_are_read_back(written: Path, panels: list[Panel]) -> None:
-    with np.load(written / "arrays.npz", allow_pickle=False) as found:
+    with np.load(written / "arrays.npz", allow_pickle=False) as npz:
         assert (
-            str(found["text"]) == "a text"
-            and found["source_tokens"].tolist() == pair().source_tokens
+            str(npz["text"]) == "a text" and npz["source_tokens"].tolist() == pair().source_tokens
         )
-        assert found["input_tokens"].tolist() == ["</s>", *pair().target_tokens[:-1]]
+        assert npz["input_tokens"].tolist() == ["</s>", *pair().target_tokens[:-1]]
         number = 5
         for panel in panels:
             number += len(panel.arrays)
             for name, values in panel.arrays.items():
-                np.testing.assert_array_equal(found[f"{panel.path}.{name}"], values)
-        assert len(found.files) == number
+                np.testing.assert_array_equal(npz[f"{panel.path}.{name}"], values)
+        assert len(npz.files) == number
         terms = {"encoder.layers.0.self_attn": 4, "decoder.layers.0.encoder_attn": 2}
         for path, count in terms.items():
-            energies = [found[name] for name in found.files if name.startswith(f"{path}.energy.")]
+            energies = [npz[name] for name in npz.files if name.startswith(f"{path}.energy.")]
             total = torch.as_tensor(sum(energies))
-            total = total.masked_fill(torch.as_tensor(found[f"{path}.blocked"]), -torch.inf)
-            np.testing.assert_allclose(
-                total.softmax(-1), found[f"{path}.weights"], rtol=0, atol=1e-9
-            )
+            total = total.masked_fill(torch.as_tensor(npz[f"{path}.blocked"]), -torch.inf)
+            np.testing.assert_allclose(total.softmax(-1), npz[f"{path}.weights"], rtol=0, atol=1e-9)
             assert len(energies) == count
 
 

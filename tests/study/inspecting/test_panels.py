@@ -133,7 +133,7 @@ def test_the_notes_say_why_there_is_no_picture() -> None:
             notes = " ".join(panel.notes)
             seen[f"{name} {panel.path}"] = notes
             if not panel.is_drawn:
-                assert notes.endswith(("nothing to show.", "to draw.", "without the sign."))
+                assert notes.endswith(("nothing to show.", "to draw.", "in absolute value."))
     assert seen["mixed decoder.layers.1.self_attn"] == (
         "This layer has no self-attention: there is nothing to show."
     )

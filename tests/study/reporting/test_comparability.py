@@ -33,7 +33,7 @@ def warnings_in(runs: Path) -> str:
     [
         ({"arch": "attn_transformer_iwslt_de_en"}, "--arch"),
         ({"updates": 99}, "updates"),
-        ({"averaged": False, "checkpoints": ["checkpoint_best.pt"]}, "scored"),
+        ({"averaged": False, "checkpoints": ["checkpoint_best.pt"]}, "scored checkpoints"),
         ({"flags": {"dropout": 0.5}}, "flags"),
         ({"environment": {"data_card": {**CARD, "files": {"raw/test.de": "2"}}}}, "data"),
         ({"scores": {"bleu_signature": "nrefs:2"}}, "BLEU signature"),
@@ -50,9 +50,9 @@ def test_runs_with_other_settings_are_named(
     (grid,) = find_grids(tmp_path)
     notes = notes_of(grid)
     assert notes["a"] is None
-    assert notes["b"] == f"seed 2: other {name} than most"
+    assert notes["b"] == f"seed 2: differs from most in {name}"
     (warning,) = warnings_of(grid).splitlines()
-    assert warning.startswith(f"The runs are not alike in {name}: ")
+    assert warning.startswith(f"The runs differ in {name}: ")
     assert " (a seeds 1, 2; b seed 1) against " in warning and warning.endswith(" (b seed 2).")
 
 
@@ -60,7 +60,7 @@ def test_many_runs_are_counted_instead_of_named(tmp_path: Path) -> None:
     for seed in (1, 2, 3, 4, 5):
         finished(tmp_path / "own", "a", seed, updates=99 if seed == 1 else 100)
     assert warnings_in(tmp_path) == (
-        "The runs are not alike in updates: 100 (4 runs) against 99 (a seed 1)."
+        "The runs differ in updates: 100 (4 runs) against 99 (a seed 1)."
     )
 
 
@@ -70,7 +70,7 @@ def test_another_device_is_a_warning_but_no_note_on_scores(tmp_path: Path) -> No
     (grid,) = find_grids(tmp_path)
     assert notes_of(grid)["b"] is None
     assert warnings_of(grid) == (
-        "The runs are not alike in device: two cores (a seed 1) against one H200 (b seed 1)."
+        "The runs differ in device: two cores (a seed 1) against one H200 (b seed 1)."
     )
 
 
@@ -100,4 +100,4 @@ def test_other_models_and_corpora_than_the_papers_are_named(tmp_path: Path) -> N
     finished(tmp_path / "like" / "table2", "1111", arch=arch, environment=card)
     assert warnings_in(tmp_path / "like") == ""
     finished(tmp_path / "unlike" / "table2", "1111", arch=arch)
-    assert f"Here are results of {arch} on the corpus copy" in warnings_in(tmp_path / "unlike")
+    assert f"These results are of {arch} on the corpus copy" in warnings_in(tmp_path / "unlike")

@@ -69,9 +69,9 @@ def sacrebleu_says(reference: Path, systems: list[Path]) -> tuple[float, float]:
 
 
 def test_each_seed_is_tested_against_the_same_seed(runs: Path, tmp_path: Path) -> None:
-    found = paired(runs)
-    assert [test.seed for test in found] == [1, 2]
-    for test in found:
+    tests = paired(runs)
+    assert [test.seed for test in tests] == [1, 2]
+    for test in tests:
         systems = [
             runs / "table3" / cell / f"seed{test.seed}" / "evaluation-test-average2/hypotheses.de"
             for cell in ("0100-span13", "dynamic-kernel13")
@@ -79,7 +79,7 @@ def test_each_seed_is_tested_against_the_same_seed(runs: Path, tmp_path: Path) -
         difference, p_value = sacrebleu_says(tmp_path / "corpus/raw/test.de", systems)
         assert test.difference == pytest.approx(difference, abs=0.011)
         assert test.p_value == pytest.approx(p_value, abs=1e-4) and test.problem is None
-    assert len({test.p_value for test in found}) == 2
+    assert len({test.p_value for test in tests}) == 2
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ function sharesTable(shares) {
     ...parts.map((share, term) => share === null ? "uniform" : `${percent(share)} (${signed(shares.nats[number][term])} nats)`),
     shares.nats[number].reduce((sum, nats) => sum + nats, 0).toFixed(2) + " nats",
   ]);
-  return table(["part of each term", ...shares.terms, "from uniform"], rows);
+  return table(["share of each term", ...shares.terms, "from uniform"], rows);
 }
 
 // ---- Heat maps: tables of numbers as colours, cell by cell.
@@ -268,7 +268,7 @@ function showArrows(arrows) {
   const y = (position) => (Math.max(-1, Math.min(length, position)) + 2) * row;
   const svg = svgElement("svg", {
     width, height: row * (length + 3), role: "img",
-    "aria-label": "an arrow a tap from each token to where it reads; the table below says the same",
+    "aria-label": "one arrow per tap from each token to where it reads; the table below says the same",
   });
   const write = (x, y, anchor, text) =>
     svg.append(svgElement("text", { x, y: y + 4, "text-anchor": anchor }, shorten(text)));
@@ -316,7 +316,7 @@ function arrowsLegend(arrows) {
     entry.append(line, element("span", "tap " + tap));
     return entry;
   });
-  return [...entries, element("span", `dotted: ${arrows.why_zero}, reads zero; paler: reads less than a token`)];
+  return [...entries, element("span", `dotted: ${arrows.why_zero}, reads zero; paler: reads less than a whole token`)];
 }
 
 function arrowsTable(arrows) {
@@ -325,7 +325,7 @@ function arrowsTable(arrows) {
     ...arrows.taps.map((_, m) => `${signed(arrows.offsets[q][m])} → ${(arrows.positions[q][m] + 1).toFixed(2)}` +
       (arrows.reads[q][m] === 0 ? ", zero" : "")),
   ]);
-  return table(["token", ...arrows.taps.map((tap) => `tap ${tap}: offset → place`)], rows);
+  return table(["token", ...arrows.taps.map((tap) => `tap ${tap}: offset → position`)], rows);
 }
 
 // One arrow in words: where the tap reads, and how much of which token.
