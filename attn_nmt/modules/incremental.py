@@ -36,9 +36,9 @@ class IncrementalModule(nn.Module):
         """Return what the last call stored; None before the first one."""
         return None if incremental_state is None else incremental_state.get(self._cache_name)
 
-    def store_cache(self, incremental_state: IncrementalState | None, cache: Cache | None) -> None:
-        """Keep ``cache`` for the next call; do nothing without one or the other."""
-        if incremental_state is not None and cache is not None:
+    def store_cache(self, incremental_state: IncrementalState | None, cache: Cache) -> None:
+        """Keep ``cache`` for the next call; without ``incremental_state``, do nothing."""
+        if incremental_state is not None:
             incremental_state[self._cache_name] = cache
 
     def require_causal(self, incremental_state: IncrementalState | None) -> None:

@@ -6,6 +6,7 @@ all of them, and need not move when the beams change places.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ class KVCache(NamedTuple):
         - padding: (R, Lk), True = padding; None = no padding
         - order: (R), the pending reordering: which row of ``key`` and ``value`` each row is now;
           None = they are in place, and R = B
-        - position_table: (2 n + 1, C), r_proj R_d of the distances -n to n. It belongs to the
+        - position_table: (H, 2 n + 1, D), r_proj R_d of the distances -n to n. It belongs to the
           search and not to the module: nothing tells a module that its weights have changed
           (fairseq's optimizers write to ``parameter.data``), but no search outlives them.
     """
@@ -108,6 +109,37 @@ class KVCache(NamedTuple):
             key=None if self.key is None else self.key.repeat_interleave(times, dim=0),
             value=self.value.repeat_interleave(times, dim=0),
             padding=None if self.padding is None else self.padding.repeat_interleave(times, dim=0),
+        )
+
+    def with_position_table(
+        self, positions: int, project_distances: Callable[[int, int], Tensor]
+    ) -> KVCache:
+        """Let a search keep the projected distances that its queries need, and some more.
+
+        Args:
+            positions: of the queries of this call.
+            project_distances: see :class:`attn_nmt.functional.attention.AttentionOperands`.
+        """
+        offset, table = self.query_offset, self.position_table
+        farthest = max(offset + positions - 1, self.length - 1 - offset)
+        if table is not None and table.size(1) // 2 >= farthest:
+            return self
+        # Twice as far as needed, so that decoding does not make a new table at every step.
+        farthest = 2 * farthest + 1
+        return self._replace(position_table=project_distances(-farthest, 2 * farthest + 1))
+
+    def next(self, positions: int, rows_per_key: int, max_keys: int | None) -> KVCache:
+        """Return what to keep for the call after one with that many ``positions``.
+
+        Args:
+            positions: of the queries of this call.
+            rows_per_key: rows of queries that shared each row of keys.
+            max_keys: the most keys that a later query can see; None sets no limit.
+        """
+        first = 0 if max_keys is None else max(0, self.length - max_keys)
+        kept = self.slice_keys(first, self.length) if first else self
+        return kept._replace(
+            query_position=self.query_position + positions, rows_per_key=rows_per_key
         )
 
     def to_fairseq(self) -> dict[str, Tensor | None]:

@@ -1,7 +1,7 @@
 """Multi-head attention whose energy is a sum of four switchable terms (Equations 1, 2 and 8).
 
-To be read from top to bottom: what a call is given and gives back, the backends and when each is
-chosen, the module with its parameters and its call, and one method per backend.
+From top to bottom: what a call is given and returns, the backends, the module with its parameters
+and its call, the choice of the backend, the backends, and what is projected for them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from attn_nmt.functional.attention import (
     AttentionOperands,
     dense_attention,
-    distance_mask,
     explicit_attention,
     fused_attention,
     local_attention,
@@ -70,8 +69,8 @@ class AttentionOutput(NamedTuple):
     weights: Tensor | None
     terms: tuple[str, ...]
     """The terms that entered."""
-    cache: Cache | None
-    """For the next call; None if there is none."""
+    cache: Cache
+    """For the next call, if there is one."""
 
 
 class Backend(Enum):
@@ -93,9 +92,9 @@ class Backend(Enum):
                                                                            bias, else L C
     =================  ==================================================  ================
 
-    With a span n, BIAS, MATMUL and FUSED meet n keys per query, and L n takes the place of L^2. The
-    last decoder layer of a fairseq model always takes WEIGHTS in encoder-decoder attention, since
-    fairseq asks it for the alignment in every forward pass.
+    With a span n, BIAS, MATMUL and FUSED meet n keys per query, and L n takes the place of L^2. In
+    encoder-decoder attention the last decoder layer of a fairseq model never takes these three:
+    fairseq asks it for the alignment, and so for its weights, in every forward pass.
     """
 
     SENTENCE_MEAN = auto()
@@ -268,19 +267,6 @@ class RelativeMultiheadAttention(IncrementalModule):
         """
         return relative_encoding(distances, self.embed_dim, self.v_proj.weight.dtype)
 
-    def blocked_keys(
-        self, query_length: int, key_length: int, *, device: torch.device
-    ) -> Tensor | None:
-        """Return what causality and span block, (Lq, Lk), True = blocked; None blocks nothing."""
-        return distance_mask(
-            query_length,
-            key_length,
-            query_offset=0,
-            backward=self.left_window,
-            forward=self.right_window,
-            device=device,
-        )
-
     def select_backend(self, inputs: AttentionInputs) -> Backend:
         """Choose how to compute the output; :class:`Backend` says what each costs.
 
@@ -290,8 +276,8 @@ class RelativeMultiheadAttention(IncrementalModule):
         cache, need_weights, static = inputs.cache, inputs.need_weights, inputs.static_kv
         has_attn_mask = inputs.attn_mask is not None
         # Dropout would make the weights of the queries differ.
-        all_queries_alike = self.terms.uses_key_at_most and not has_attn_mask
-        if all_queries_alike and self.span is None and not self._active_dropout:
+        all_queries_alike = self.span is None and not has_attn_mask and not self._active_dropout
+        if self.terms.uses_key_at_most and all_queries_alike:
             if not self.causal and (static or not inputs.is_incremental):
                 return Backend.SENTENCE_MEAN
             keeps_keys = isinstance(cache, KVCache) or static or inputs.sharing.rows_per_key > 1
@@ -353,7 +339,9 @@ class RelativeMultiheadAttention(IncrementalModule):
     def _attend(self, inputs: AttentionInputs, backend: Backend) -> AttentionOutput:
         """All other backends: attend to the keys and values of this and earlier calls."""
         kv = self._key_value(inputs)
-        cache = self._to_keep(kv, inputs) if inputs.is_incremental else None
+        # The next query of a causal span does not see farther back than this.
+        max_keys = self.span - 1 if self.causal and self.span is not None else None
+        cache = kv.next(inputs.positions, inputs.sharing.rows_per_key, max_keys)
         if not inputs.sharing.is_stacked:
             kv = kv.repeat_rows(inputs.sharing.rows_per_key)
         operands = self._operands(inputs.query, inputs.positions, kv)
@@ -399,30 +387,8 @@ class RelativeMultiheadAttention(IncrementalModule):
             kv = self._project_key_value(inputs.key, inputs.value, inputs.padding)
             kv = kv if past is None else past.append(kv)
         if inputs.is_incremental and self.terms.uses_position and not torch.is_grad_enabled():
-            return self._with_position_table(kv, inputs.positions)
+            return kv.with_position_table(inputs.positions, self._project_distances)
         return kv
-
-    def _with_position_table(self, kv: KVCache, positions: int) -> KVCache:
-        """Let a search keep the projected distances that these queries need, and some more."""
-        offset, table = kv.query_offset, kv.position_table
-        farthest = max(offset + positions - 1, kv.length - 1 - offset)
-        if table is not None and table.size(1) // 2 >= farthest:
-            return kv
-        # Twice as far as needed, so that decoding does not make a new table at every step.
-        farthest = 2 * farthest + 1
-        table = self._project_distances(-farthest, 2 * farthest + 1)
-        return kv._replace(position_table=table)
-
-    def _to_keep(self, kv: KVCache, inputs: AttentionInputs) -> KVCache:
-        """Return what the next call needs of the keys and values."""
-        kept = kv._replace(
-            query_position=kv.query_position + inputs.positions,
-            rows_per_key=inputs.sharing.rows_per_key,
-        )
-        if self.causal and self.span is not None:
-            # The next query does not see farther back than this.
-            return kept.slice_keys(max(0, kv.length - self.span + 1), kv.length)
-        return kept
 
     def _project_key_value(self, key: Tensor, value: Tensor, padding: Tensor | None) -> KVCache:
         projected = self.split_heads(self.k_proj(key)) if self.terms.uses_key else None

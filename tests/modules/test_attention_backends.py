@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from hypothesis import strategies as st
 from support.gradients import assert_same, randomize
 from support.terms import REPRESENTATIVE_TERMS, patch_block_sizes
 
+from attn_nmt.functional import attention
+from attn_nmt.functional.energies import EnergyInputs, EnergySum, sum_energies
 from attn_nmt.modules import RelativeMultiheadAttention
 from attn_nmt.modules.kv_cache import KVCache
-from attn_nmt.terms import ALL_TERMS
+from attn_nmt.modules.relative_attention import AttentionInputs, Backend
+from attn_nmt.terms import ALL_TERMS, AttentionTerms
 
 WIDTH, BATCH = 8, 2
 
@@ -88,6 +92,62 @@ def test_long_decoding_step_by_step_equals_the_full_pass(
     ]
     expected, _ = module(x)
     torch.testing.assert_close(torch.cat(found), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("terms", "options", "length", "dtype", "learning", "need_weights", "backend"),
+    [
+        ("0010", {}, 4, torch.float64, True, False, Backend.SENTENCE_MEAN),
+        ("0000", {}, 4, torch.float64, True, True, Backend.SENTENCE_MEAN),
+        ("0010", {"causal": True}, 4, torch.float64, True, False, Backend.CUMULATIVE_MEAN),
+        ("0010", {"causal": True}, 4, torch.float64, True, True, Backend.WEIGHTS),
+        ("0010", {"span": 3}, 4, torch.float64, True, False, Backend.BIAS),
+        ("0010", {"dropout": 0.1}, 4, torch.float64, True, False, Backend.BIAS),
+        ("0001", {}, 4, torch.float64, True, False, Backend.BIAS),
+        ("0111", {}, 200, torch.bfloat16, False, False, Backend.BIAS),
+        ("1111", {}, 4, torch.float64, True, True, Backend.WEIGHTS),
+        ("1111", {}, 200, torch.float64, True, False, Backend.MATMUL),
+        ("1111", {}, 128, torch.float64, False, False, Backend.FUSED),
+        ("1000", {}, 127, torch.float32, True, False, Backend.MATMUL),
+        ("1000", {}, 128, torch.float32, True, False, Backend.FUSED),
+        ("1010", {"span": 3}, 200, torch.float32, True, False, Backend.MATMUL),
+        ("1000", {}, 4, torch.bfloat16, False, False, Backend.FUSED),
+    ],
+)
+def test_the_backend_is_the_first_of_the_table_that_applies(
+    terms: str,
+    options: dict[str, Any],
+    length: int,
+    dtype: torch.dtype,
+    learning: bool,
+    need_weights: bool,
+    backend: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen: list[Backend] = []
+    select = RelativeMultiheadAttention.select_backend
+
+    def record(module: RelativeMultiheadAttention, inputs: AttentionInputs) -> Backend:
+        chosen.append(select(module, inputs))
+        return chosen[-1]
+
+    monkeypatch.setattr(RelativeMultiheadAttention, "select_backend", record)
+    module = build(terms, **options).to(dtype).train()
+    with torch.set_grad_enabled(learning):
+        module(torch.randn(length, BATCH, WIDTH, dtype=dtype), need_weights=need_weights)
+    assert chosen == [backend]
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_a_term_that_no_backend_used_is_an_error(
+    need_weights: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgetful(x: EnergyInputs, terms: AttentionTerms, **options: Any) -> EnergySum:
+        return sum_energies(x, replace(terms, position_only=False), **options)
+
+    monkeypatch.setattr(attention, "sum_energies", forgetful)
+    with pytest.raises(AssertionError, match="^every enabled term enters once$"):
+        build("1111")(torch.randn(4, BATCH, WIDTH).double(), need_weights=need_weights)
 
 
 def elements(state: dict[str, Any]) -> int:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from attn_nmt.functional.attention import masked_softmax
+from attn_nmt.functional.attention import distance_mask, masked_softmax
 from attn_nmt.modules import RelativeMultiheadAttention
 from attn_nmt.study.inspecting.panel_data import Array, Panel, Picture, TermShares, array
 
@@ -92,7 +92,14 @@ class AttentionView:
         _, weights = module(query, key, key, need_head_weights=True)
         # (H, 1, Lq, Lk) -> (H, Lq, Lk)
         weights = weights.squeeze(1)
-        blocked = module.blocked_keys(len(query), len(key), device=query.device)
+        blocked = distance_mask(
+            len(query),
+            len(key),
+            query_offset=0,
+            backward=module.left_window,
+            forward=module.right_window,
+            device=query.device,
+        )
         if blocked is None:
             blocked = torch.zeros(weights.shape[1:], dtype=torch.bool)
         energies = module.energies(query, key)
