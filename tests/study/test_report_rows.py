@@ -75,7 +75,7 @@ def test_a_row_is_set_against_the_one_before_it_in_the_paper(tmp_path: Path) -> 
     # Seed 3 has no partner.
     assert row["bleu_difference"] == pytest.approx(((23 - 20) + (24.5 - 22)) / 2)
     assert row["gmacs_percent"] == pytest.approx(25)
-    line = next(line for line in paper.TABLE2 if line.after == "1010-deformable")
+    line = next(line for line in paper.TABLE2 if line.candidate == "1010-deformable")
     assert row["paper_bleu"] == line.bleu[1]
     assert row["paper_bleu_difference"] == pytest.approx(line.bleu[1] - line.bleu[0])
     assert row["paper_gmacs"] is row["paper_percent"] is None, "printed of another size"
@@ -89,8 +89,8 @@ def test_printed_costs_stand_beside_models_of_the_papers_size(tmp_path: Path) ->
         )
     rows = rows_of(the_grid(tmp_path))
     for line in paper.TABLE2:
-        after = rows[line.after]
-        assert (rows[line.before]["paper_gmacs"], after["paper_gmacs"]) == line.gflops
+        after = rows[line.candidate]
+        assert (rows[line.baseline]["paper_gmacs"], after["paper_gmacs"]) == line.gflops
         assert after["paper_percent"] == line.flops_percent
         assert after["gmacs_percent"] == 0
 

@@ -1,4 +1,4 @@
-"""The formulas against PyTorch's count of what the modules' plain path computes."""
+"""The formulas against PyTorch's counts of what the modules' dense backend computes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LENGTHS = [(7, 7), (3, 8), (9, 2), (1, 5)]
 
 
 def counted(run: Callable[[], object]) -> int:
-    """Multiply-adds of the matrix products; a flop counts each as two."""
+    """Return the multiply-adds of the matrix products; each is two flops."""
     with FlopCounterMode(display=False) as counter:
         run()
     assert counter.get_total_flops() % 2 == 0
@@ -34,10 +34,10 @@ def tokens(length: int, batch: int = 1) -> torch.Tensor:
 
 
 def beyond_the_formula(terms: AttentionTerms, queries: int, keys: int) -> int:
-    """What the plain path computes more (or less, if negative) than the paper counts.
+    """Return how much more (or less, if negative) the dense backend computes than the paper counts.
 
-    It keeps the terms apart, meets all distances of the sentence with each query, and has one
-    energy a distance for v.
+    It computes each term by itself, multiplies each query with all distances of the sentence, and
+    has one energy per distance for v.
     """
     pairs, distances, more = queries * keys, queries + keys - 1, 0
     if terms.query_position:
@@ -49,8 +49,8 @@ def beyond_the_formula(terms: AttentionTerms, queries: int, keys: int) -> int:
     return more * WIDTH
 
 
-def plain(module: RelativeMultiheadAttention, query: torch.Tensor, key: torch.Tensor) -> int:
-    """Count the plain path, which any mask of its own asks for, also one that blocks nothing."""
+def dense(module: RelativeMultiheadAttention, query: torch.Tensor, key: torch.Tensor) -> int:
+    """Count the dense backend, which any attention mask selects, even one that blocks nothing."""
     nothing = torch.zeros(len(query), len(key), dtype=torch.bool)
     return counted(lambda: module(query, key, attn_mask=nothing, need_weights=True))
 
@@ -58,17 +58,19 @@ def plain(module: RelativeMultiheadAttention, query: torch.Tensor, key: torch.Te
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize(("queries", "keys"), LENGTHS)
 @pytest.mark.parametrize("terms", ALL_TERMS)
-def test_attention_of_every_setting(terms: str, queries: int, keys: int, batch: int) -> None:
+def test_attention_of_every_setting_costs_the_formula_and_the_known_rest(
+    terms: str, queries: int, keys: int, batch: int
+) -> None:
     module = RelativeMultiheadAttention(WIDTH, HEADS, terms=terms)
-    found = plain(module, tokens(queries, batch), tokens(keys, batch))
+    count = dense(module, tokens(queries, batch), tokens(keys, batch))
     formula = formulas.attention(terms, queries=queries, keys=keys, width=WIDTH)
     of_distances = formula.pop("r_proj")
     more = beyond_the_formula(AttentionTerms.parse(terms), queries, keys)
     if terms[3] == "1":
-        # v meets every distance once a batch.
+        # v is multiplied with every distance once per batch.
         once = (queries + keys - 1) * WIDTH
         more, of_distances = more - once, of_distances + once
-    assert found == batch * (sum(formula.values()) + more) + of_distances
+    assert count == batch * (sum(formula.values()) + more) + of_distances
 
 
 @pytest.mark.parametrize("terms", ["0000", "0010", "1000"])
@@ -76,21 +78,21 @@ def test_settings_without_position_cost_exactly_the_formula(terms: str) -> None:
     for queries, keys in LENGTHS:
         module = RelativeMultiheadAttention(WIDTH, HEADS, terms=terms)
         formula = formulas.attention(terms, queries=queries, keys=keys, width=WIDTH)
-        assert plain(module, tokens(queries), tokens(keys)) == sum(formula.values())
+        assert dense(module, tokens(queries), tokens(keys)) == sum(formula.values())
 
 
 @pytest.mark.parametrize("terms", ["1000", "1010"])
 def test_terms_that_share_a_product_cost_one(terms: str) -> None:
-    # The counter does not know the CPU's fused attention.
+    # The counter does not support the CPU's fused attention.
     with torch.device("meta"):
         module, x = RelativeMultiheadAttention(WIDTH, HEADS, terms=terms), tokens(7)
-        found = counted(lambda: module(x, need_weights=False))
+        count = counted(lambda: module(x, need_weights=False))
     formula = formulas.attention(terms, queries=7, keys=7, width=WIDTH)
-    assert found == sum(formula.values())
+    assert count == sum(formula.values())
 
 
 @pytest.mark.parametrize("terms", ALL_TERMS)
-def test_a_span_counts_the_keys_and_distances_in_reach(terms: str) -> None:
+def test_a_span_counts_the_keys_and_distances_within_its_window(terms: str) -> None:
     whole = formulas.attention(terms, queries=20, keys=20, width=WIDTH)
     within = formulas.attention(terms, queries=20, keys=20, width=WIDTH, span=5)
     assert within["weighted_sum"] == 20 * 5 * WIDTH
@@ -103,7 +105,7 @@ def test_a_span_counts_the_keys_and_distances_in_reach(terms: str) -> None:
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("taps", [1, 2, 3])
-def test_deformable_convolution(taps: int, causal: bool) -> None:
+def test_a_deformable_convolution_costs_exactly_the_formula(taps: int, causal: bool) -> None:
     module, x = DeformableConv1d(WIDTH, taps, causal=causal), tokens(9)
     formula = formulas.deformable_convolution(tokens=9, width=WIDTH, taps=taps)
     assert counted(lambda: module(x)) == sum(formula.values())
@@ -112,8 +114,10 @@ def test_deformable_convolution(taps: int, causal: bool) -> None:
 @pytest.mark.parametrize("glu", [False, True])
 @pytest.mark.parametrize("kind", ["dynamic", "lightweight"])
 @pytest.mark.parametrize(("length", "taps"), [(9, 3), (9, 12), (70, 5)])
-def test_headwise_convolution(kind: str, glu: bool, length: int, taps: int) -> None:
-    """All but the convolution itself, which is written as a matrix of kernels, mostly zeros."""
+def test_a_headwise_convolution_costs_the_formula_and_its_matrix_of_kernels(
+    kind: str, glu: bool, length: int, taps: int
+) -> None:
+    """All but the convolution itself, which is computed as a matrix of kernels, mostly zeros."""
     module_class = DynamicConv1d if kind == "dynamic" else LightweightConv1d
     module = module_class(WIDTH, taps, HEADS, glu=glu)
     x = tokens(length)
@@ -121,14 +125,14 @@ def test_headwise_convolution(kind: str, glu: bool, length: int, taps: int) -> N
         kind, tokens=length, width=WIDTH, taps=taps, heads=HEADS, glu=glu
     )
     assert formula.pop("convolution") == length * taps * WIDTH
-    # Blocks of 32 queries over the window that they reach, or the sentence if it is short.
+    # Blocks of 32 queries times their window, or the whole sentence if it is short.
     matrix = length * length if length < 32 else -(-length // 32) * 32 * (32 + taps - 1)
     assert counted(lambda: module(x)) == sum(formula.values()) + matrix * WIDTH
 
 
 @pytest.mark.parametrize("kind", ["dynamic", "lightweight"])
 def test_a_kernel_as_long_as_the_sentence_costs_exactly_the_formula(kind: str) -> None:
-    """Then the matrix holds a tap a token, and nothing is left to explain."""
+    """The matrix then holds one tap per token."""
     module_class = DynamicConv1d if kind == "dynamic" else LightweightConv1d
     module, x = module_class(WIDTH, 9, HEADS), tokens(9)
     formula = formulas.headwise_convolution(
@@ -137,7 +141,7 @@ def test_a_kernel_as_long_as_the_sentence_costs_exactly_the_formula(kind: str) -
     assert counted(lambda: module(x)) == sum(formula.values())
 
 
-def test_feed_forward() -> None:
+def test_a_feed_forward_sublayer_costs_exactly_the_formula() -> None:
     fc1, fc2 = torch.nn.Linear(WIDTH, 24), torch.nn.Linear(24, WIDTH)
     x = tokens(5)
     formula = formulas.feed_forward(tokens=5, width=WIDTH, inner_width=24)
