@@ -1,4 +1,4 @@
-"""Time and memory against stock fairseq, and over the length of a sentence.
+"""Time and memory compared with stock fairseq, and over the length of a sentence.
 
 python scripts/benchmark.py goals
 python scripts/benchmark.py training attn1111_wmt_en_de --encoder-layers 3

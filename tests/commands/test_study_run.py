@@ -1,4 +1,4 @@
-"""``python -m attn_nmt.study run`` on the copy task: kept, gone on with, failing, refused."""
+"""``python -m attn_nmt.study run`` on the copy task: finished, kept, resumed, failed, refused."""
 
 from __future__ import annotations
 
@@ -10,37 +10,31 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from submitit import SlurmJob
 from support import fake_slurm
 from support.commandline import ROOT, SMALL, run_command
 
 from attn_nmt.checkpoints import load_checkpoint
+from attn_nmt.command_line import UsageError
+from attn_nmt.study.__main__ import main
+from attn_nmt.study.running import cell
 
 FLAGS = (
     *SMALL,
-    "--max-tokens",
-    1500,
-    "--tokens-per-update",
-    1500,
-    "--lr",
-    0.005,
-    "--warmup-updates",
-    100,
-    "--max-update",
-    22,
-    "--save-interval-updates",
-    5,
-    "--log-interval",
-    5,
+    *shlex.split("--max-tokens 1500 --tokens-per-update 1500 --lr 0.005 --warmup-updates 100"),
+    *shlex.split("--max-update 22 --save-interval-updates 5 --log-interval 5"),
 )
-TERMS = ("0010", "1111")
-SLURM = ("--slurm-time", 30, "--slurm-gpus-per-node", 0, "--slurm-additional", "account=me")
-LEFT = {
+SLURM = shlex.split("--slurm-time 30 --slurm-gpus-per-node 0 --slurm-additional account=me")
+# fairseq-train fails on sentences that are longer than three tokens.
+FAILING, GOOD = 3, 1024
+FILES_OF_A_RUN = {
     ".lock",
     "average3.pt",
     "command.sh",
@@ -51,167 +45,222 @@ LEFT = {
     "result.json",
     "train.log",
 }
+Run = Callable[..., str]
 
 
-def write_grid(path: Path, vary: dict[str, list[Any]]) -> Path:
-    path.write_text(json.dumps({"vary": vary}))  # JSON is YAML
+def write_grid(path: Path, positions: list[int]) -> Path:
+    grid = {"base": {"self_attn_terms": "0010"}, "vary": {"max_source_positions": positions}}
+    path.write_text(json.dumps(grid))  # JSON is YAML
     return path
-
-
-def study(*arguments: object) -> list[str]:
-    return [str(word) for word in (sys.executable, "-m", "attn_nmt.study", *arguments)]
 
 
 def arguments(grid: Path, data_bin: Path, out: Path, *more: object) -> tuple[object, ...]:
     return (grid, "--size", "tiny", "--data-bin", data_bin, "--out", out, *FLAGS, *more)
 
 
+def directory_of(out: Path, positions: int) -> Path:
+    return out / "own" / f"max_source_positions={positions}" / "seed1"
+
+
 def table(text: str) -> list[list[str]]:
     return [re.split(" {2,}", line) for line in text.splitlines()]
 
 
-def result(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    return found
+def result(directory: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((directory / "result.json").read_text())
+    return content
+
+
+def process(*words: object) -> list[str]:
+    return [str(word) for word in (sys.executable, "-m", "attn_nmt.study", *words)]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command in this process and return what it prints."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def run_here(*words: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["study", "run", *map(str, words)])
+        main()
+        return capsys.readouterr().out
+
+    return run_here
 
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two cells."""
-    return write_grid(
-        tmp_path_factory.mktemp("grid") / "own.yaml", {"self_attn_terms": list(TERMS)}
-    )
+    """A cell whose training fails, and one that is finished."""
+    return write_grid(tmp_path_factory.mktemp("grid") / "own.yaml", [FAILING, GOOD])
 
 
 @pytest.fixture(scope="module")
-def finished(data_bin: Path, grid: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Both cells from start to end: where, and what was printed."""
-    out = tmp_path_factory.mktemp("finished") / "runs"
-    return out, run_command(*study("run", *arguments(grid, data_bin, out, "--average", 3)))
+def first_start(data_bin: Path, grid: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The directory of both cells, and what was printed."""
+    out = tmp_path_factory.mktemp("first") / "runs"
+    words = process("run", *arguments(grid, data_bin, out, "--average", 3))
+    return out, run_command(*words, check=False)
 
 
-def cell(out: Path, terms: str, grid: str = "own") -> Path:
-    return out / grid / f"self_attn_terms={terms}" / "seed1"
-
-
-def test_every_cell_is_trained_and_scored(finished: Any) -> None:
-    out, printed = finished
+def test_a_cell_that_fails_is_reported_and_the_others_are_trained_and_scored(
+    first_start: Any,
+) -> None:
+    out, printed = first_start
+    failing, good = (directory_of(out, positions) for positions in (FAILING, GOOD))
+    assert printed.returncode == 1
     rows = table(printed.stdout)
-    assert [row[0] for row in rows[1:]] == [f"self_attn_terms={terms}" for terms in TERMS]
-    for row, terms in zip(rows[1:], TERMS, strict=True):
-        found = result(cell(out, terms))
-        assert row[2:] == ["done", f"{found['scores']['bleu']:.2f}", "mean of 3"]
+    assert rows[1] == [f"max_source_positions={FAILING}", "1", "failed"]
+    bleu = f"{result(good)['scores']['bleu']:.2f}"
+    assert rows[2] == [f"max_source_positions={GOOD}", "1", "done", bleu, "mean of 3"]
     assert printed.stderr.count("runs [") and "train_inner" not in printed.stderr
+    assert f"{failing}: attn_nmt.training must succeed, but exited with 1.\n" in printed.stderr
+    assert printed.stderr.splitlines()[-1] == (
+        "error: All 2 runs must succeed, but 1 failed; failure.txt in their directories says why."
+    )
+    assert "Size of sample" in (failing / "failure.txt").read_text().splitlines()[-1]
 
 
-def test_what_a_cell_leaves(finished: Any, grid: Path, data_bin: Path) -> None:
-    out, _ = finished
-    folder = cell(out, "0010")
-    assert {path.name for path in folder.iterdir() if "checkpoint" not in path.name} == LEFT
-    found = result(folder)
-    assert (found["cell"], found["seed"], found["updates"]) == ("self_attn_terms=0010", 1, 22)
-    assert found["checkpoints"] == [
+def test_the_files_of_a_run_hold_its_result_configuration_and_environment(
+    first_start: Any,
+) -> None:
+    directory = directory_of(first_start[0], GOOD)
+    names = {path.name for path in directory.iterdir() if "checkpoint" not in path.name}
+    assert names == FILES_OF_A_RUN
+    content = result(directory)
+    assert (content["cell"], content["seed"]) == (f"max_source_positions={GOOD}", 1)
+    assert (content["updates"], content["parameters"]) == (22, 79488)
+    assert content["checkpoints"] == [
         "checkpoint_1_10.pt",
         "checkpoint_1_15.pt",
         "checkpoint_2_20.pt",
     ]
-    assert found["tokens_per_second"] > 0 and found["parameters"] == 79488
-    assert found["scores"]["bleu_signature"].startswith("nrefs:1|")
-    assert (folder / found["evaluation"] / "hypotheses.de").read_text().count("\n") == 100
-    config = json.loads((folder / "config.json").read_text())
+    assert content["tokens_per_second"] > 0
+    assert content["scores"]["bleu_signature"].startswith("nrefs:1|")
+    assert (directory / content["evaluation"] / "hypotheses.de").read_text().count("\n") == 100
+    config = json.loads((directory / "config.json").read_text())
     assert (config["model"]["self_attn_terms"], config["optimization"]["lr"]) == ("0010", [0.005])
-    environment = json.loads((folder / "environment.json").read_text())
+    environment = json.loads((directory / "environment.json").read_text())
     assert environment["packages"]["torch"] == torch.__version__
     assert environment["data_card"]["corpus"] == "copy"
 
 
-def test_the_commands_are_those_of_plan(finished: Any, grid: Path, data_bin: Path) -> None:
-    out, _ = finished
-    printed = run_command(*study("plan", *arguments(grid, data_bin, out, "--average", 3))).stdout
-    planned = [line for line in printed.splitlines() if line and not line.startswith("#")]
-    kept = [
-        line
-        for terms in TERMS
-        for line in (cell(out, terms) / "command.sh").read_text().splitlines()[1:]
+def test_the_commands_are_those_of_plan(first_start: Any, grid: Path, data_bin: Path) -> None:
+    out, _ = first_start
+    words = process("plan", *arguments(grid, data_bin, out, "--average", 3))
+    lines = run_command(*words).stdout.splitlines()
+    planned = [line for line in lines if line and not line.startswith("#")]
+    scripts = [
+        (directory_of(out, positions) / "command.sh").read_text().splitlines()[1:]
+        for positions in (FAILING, GOOD)
     ]
-    assert planned == kept
-    found = result(cell(out, "0010"))
-    assert [shlex.join(found["train"]), shlex.join(found["evaluate"])] == kept[:2]
+    assert planned == scripts[0] + scripts[1]
+    content = result(directory_of(out, GOOD))
+    assert [shlex.join(content["train"]), shlex.join(content["evaluate"])] == scripts[1]
 
 
-def test_a_second_start_does_nothing(finished: Any, grid: Path, data_bin: Path) -> None:
-    out, first = finished
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.*") if path.name != ".lock"}
-    second = run_command(*study("run", *arguments(grid, data_bin, out, "--average", 3)))
-    assert table(second.stdout) == [
+def test_a_second_start_keeps_finished_runs_and_repeats_failed_ones(
+    first_start: Any,
+    grid: Path,
+    data_bin: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, first = first_start
+    failing, good = (directory_of(out, positions) for positions in (FAILING, GOOD))
+    commands: list[list[str]] = []
+
+    def fail(command: list[str], *_: Any, **__: Any) -> int:
+        commands.append(command)
+        return 1
+
+    monkeypatch.setattr(cell, "run_command", fail)
+    before = {path: path.stat().st_mtime_ns for path in good.rglob("*") if path.name != ".lock"}
+    with pytest.raises(UsageError, match="^All 2 runs must succeed, but 1 failed; "):
+        run(*arguments(grid, data_bin, out, "--average", 3))
+    assert table(capsys.readouterr().out) == [
         ["kept" if word == "done" else word for word in row] for row in table(first.stdout)
     ]
+    assert [shlex.join(command) for command in commands] == (
+        (failing / "command.sh").read_text().splitlines()[1:2]
+    )
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
-def test_finished_runs_can_be_compared(finished: Any, data_bin: Path) -> None:
-    runs = [cell(finished[0], terms) for terms in TERMS]
-    printed = run_command(*study("compare", *runs, "--samples", 20, "--format", "json")).stdout
-    rows = [json.loads(line) for line in printed.splitlines()]
-    assert [round(row["bleu"], 2) for row in rows] == [
-        result(run)["scores"]["bleu"] for run in runs
-    ]
+def test_finished_runs_can_be_compared(first_start: Any, data_bin: Path) -> None:
+    directory = directory_of(first_start[0], GOOD)
+    systems = (directory, directory / "evaluation-test-average3")
+    words = process("compare", *systems, "--samples", 20, "--format", "json")
+    rows = [json.loads(line) for line in run_command(*words).stdout.splitlines()]
+    assert [round(row["bleu"], 2) for row in rows] == 2 * [result(directory)["scores"]["bleu"]]
     assert rows[1]["reference"] == str(data_bin.parent / "raw" / "test.de")
 
 
 def test_other_flags_are_refused_before_anything_runs(
-    finished: Any, data_bin: Path, tmp_path: Path
+    first_start: Any, data_bin: Path, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, _ = finished
-    more = write_grid(tmp_path / "own.yaml", {"self_attn_terms": ["1010", *TERMS]})
-    words = study("run", *arguments(more, data_bin, out, "--average", 3, "--clip-norm", 0.5))
-    refused = run_command(*words, check=False)
-    assert refused.returncode == 1 and refused.stdout == ""
-    assert refused.stderr.splitlines()[-1] == (
-        f"error: {cell(out, '0010')} must be gone on with by the command that started it, but "
+    out, _ = first_start
+    more = write_grid(tmp_path / "own.yaml", [2, GOOD])
+    with pytest.raises(UsageError) as refused:
+        run(*arguments(more, data_bin, out, "--average", 3, "--clip-norm", 0.5))
+    assert str(refused.value) == (
+        f"{directory_of(out, GOOD)} must be resumed by the command that started it, but "
         "that had nothing where this has --clip-norm 0.5."
     )
-    assert not cell(out, "1010").exists()
+    assert capsys.readouterr().out == "" and not directory_of(out, 2).exists()
 
 
-@pytest.mark.parametrize("executor", ["local", "submitit-local"])
-def test_an_interrupted_run_goes_on_to_the_same_end(
-    finished: Any, data_bin: Path, tmp_path: Path, executor: str
+def test_a_run_interrupted_in_training_and_in_evaluation_resumes_to_the_same_result(
+    first_start: Any, data_bin: Path, tmp_path: Path, run: Run
 ) -> None:
-    one = write_grid(tmp_path / "own.yaml", {"self_attn_terms": ["0010"]})
-    words = study(
-        "run", *arguments(one, data_bin, tmp_path / "runs", "--average", 3), "--executor", executor
-    )
-    folder = cell(tmp_path / "runs", "0010")
-    interrupt(words, folder, "checkpoint_1_10.pt")
-    assert "done training" not in (folder / "train.log").read_text()
-    assert not {"result.json", "failure.txt"} & {path.name for path in folder.iterdir()}
+    one = write_grid(tmp_path / "own.yaml", [GOOD])
+    words = arguments(one, data_bin, tmp_path / "runs", "--average", 3)
+    directory = directory_of(tmp_path / "runs", GOOD)
+    require_interrupted_in_training(process("run", *words), directory)
 
-    run_command(*words)
-    assert "Loaded checkpoint" in (folder / "train.log").read_text()
-    undisturbed = cell(finished[0], "0010")
-    assert same(result(folder)) == same(result(undisturbed))
-    models = [load_checkpoint(at / "checkpoint_last.pt")["model"] for at in (folder, undisturbed)]
+    interrupt(process("run", *words), directory, ".evaluation-*", signal.SIGTERM)
+    assert not (directory / "result.json").exists() and not list(directory.glob(".evaluation-*"))
+    log = (directory / "train.log").read_text()
+
+    assert table(run(*words))[1][2] == "done"
+    assert (directory / "train.log").read_text() == log
+    require_same_result(directory, directory_of(first_start[0], GOOD))
+
+
+def test_an_interrupted_job_resumes_to_the_same_result(
+    first_start: Any, data_bin: Path, tmp_path: Path, run: Run
+) -> None:
+    one = write_grid(tmp_path / "own.yaml", [GOOD])
+    words = arguments(one, data_bin, tmp_path / "runs", "--average", 3)
+    words += ("--executor", "submitit-local")
+    directory = directory_of(tmp_path / "runs", GOOD)
+    require_interrupted_in_training(process("run", *words), directory)
+
+    run(*words)
+    require_same_result(directory, directory_of(first_start[0], GOOD))
+
+
+def require_interrupted_in_training(words: list[str], directory: Path) -> None:
+    interrupt(words, directory, "checkpoint_1_10.pt", signal.SIGINT)
+    assert "done training" not in (directory / "train.log").read_text()
+    assert not {"result.json", "failure.txt"} & {path.name for path in directory.iterdir()}
+
+
+def require_same_result(resumed: Path, undisturbed: Path) -> None:
+    """Compare what depends neither on the directory nor on the time of day."""
+    assert "Loaded checkpoint" in (resumed / "train.log").read_text()
+    contents = [result(directory) for directory in (resumed, undisturbed)]
+    for content in contents:
+        for name in ("train", "evaluate", "tokens_per_second"):
+            del content[name]
+    assert contents[0] == contents[1]
+    models = [load_checkpoint(at / "checkpoint_last.pt")["model"] for at in (resumed, undisturbed)]
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[1])
 
 
-def test_an_interrupted_evaluation_is_done_again(finished: Any, grid: Path, data_bin: Path) -> None:
-    out, _ = finished
-    words = study("run", *arguments(grid, data_bin, out, "--average", 3))
-    folder = cell(out, "0010")
-    before, log = result(folder), (folder / "train.log").read_text()
-    (folder / "result.json").unlink()
-    interrupt(words, folder, ".evaluation-*", signal.SIGTERM)
-    assert not (folder / "result.json").exists() and not list(folder.glob(".evaluation-*"))
-    assert [row[2] for row in table(run_command(*words).stdout)[1:]] == ["done", "kept"]
-    assert result(folder) == before
-    assert (folder / "train.log").read_text() == log
-
-
-def interrupt(
-    words: list[str], folder: Path, moment: str, sent: signal.Signals = signal.SIGINT
-) -> None:
-    """Start the command, and interrupt it when there is a file of that pattern in the folder."""
+def interrupt(words: list[str], directory: Path, pattern: str, signum: signal.Signals) -> None:
+    """Start the command, and interrupt it once a file in the directory matches the pattern."""
     running = subprocess.Popen(
         words,
         cwd=ROOT,
@@ -221,20 +270,20 @@ def interrupt(
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not list(folder.glob(moment)) and running.poll() is None:
+    while not list(directory.glob(pattern)) and running.poll() is None:
         time.sleep(0.001)
-    os.killpg(running.pid, sent)  # Ctrl-C sends SIGINT to the whole group
+    os.killpg(running.pid, signum)  # Ctrl-C sends SIGINT to the whole group
     out, errors = running.communicate()
     assert (running.returncode, out) == (130, "")
     assert errors.splitlines()[-1] == "interrupted"
-    end = time.monotonic() + 20
-    while session(running.pid) and time.monotonic() < end:
+    deadline = time.monotonic() + 20
+    while session(running.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert session(running.pid) == [], "nothing goes on"
+    assert session(running.pid) == [], "no process is left"
 
 
 def session(leader: int) -> list[str]:
-    """What still runs of a session, by /proc; nothing is known of it without."""
+    """Return the running processes of a session, by /proc; none where there is no /proc."""
     lines = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it has ended meanwhile
@@ -247,45 +296,37 @@ def session(leader: int) -> list[str]:
     ]
 
 
-def same(found: dict[str, Any]) -> dict[str, Any]:
-    """What does not depend on the folder and on the hour."""
-    differs = ("train", "evaluate", "tokens_per_second")
-    return {name: value for name, value in found.items() if name not in differs}
-
-
-@pytest.mark.parametrize("executor", [("local",), ("slurm", *SLURM)], ids=["local", "slurm"])
-def test_a_cell_that_fails_leaves_the_others_and_is_tried_again(
-    data_bin: Path, tmp_path: Path, executor: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+def test_jobs_of_slurm_are_an_array_and_a_failed_one_is_submitted_again(
+    grid: Path,
+    data_bin: Path,
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     commands = fake_slurm.install(tmp_path / "slurm")
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
-    # Sentences longer than three tokens are none that fairseq takes.
-    lengths = write_grid(tmp_path / "lengths.yaml", {"max_source_positions": [3, 1024]})
-    words = study(
-        "run",
-        *arguments(lengths, data_bin, tmp_path / "runs", "--average", 9),
-        "--executor",
-        *executor,
-    )
-    run = run_command(*words, check=False)
-    assert run.returncode == 1
-    assert [row[:3] for row in table(run.stdout)[1:]] == [
-        ["max_source_positions=3", "1", "failed"],
-        ["max_source_positions=1024", "1", "done"],
-    ]
-    assert run.stdout.splitlines()[2].endswith("  checkpoint_best.pt"), "too few for a mean of 9"
-    failed, done = (
-        tmp_path / "runs" / "lengths" / f"max_source_positions={n}" / "seed1" for n in (3, 1024)
-    )
-    assert run.stderr.splitlines()[-1] == (
-        "error: All 2 runs must succeed, but 1 failed; failure.txt in their folders says why."
-    )
-    assert f"{failed}: attn_nmt.training must succeed, but left with 1.\n" in run.stderr
-    assert "Size of sample" in (failed / "failure.txt").read_text().splitlines()[-1]
-    assert result(done)["averaged"] is False
-    again = run_command(*words, check=False)
-    assert [row[2] for row in table(again.stdout)[1:]] == ["failed", "kept"]
+    SlurmJob.watcher.clear()  # of the jobs of another test
+    words = arguments(grid, data_bin, tmp_path / "runs", "--average", 9)
+    words += ("--executor", "slurm", *SLURM)
+    failure = "^All 2 runs must succeed, but 1 failed; failure.txt in their directories says why.$"
+    with pytest.raises(UsageError, match=failure):
+        run(*words)
+    printed = capsys.readouterr()
+    rows = table(printed.out)
+    assert [row[2] for row in rows[1:]] == ["failed", "done"]
+    assert rows[2][4] == "checkpoint_best.pt", "too few checkpoints for a mean of 9"
+    failing, good = (directory_of(tmp_path / "runs", positions) for positions in (FAILING, GOOD))
+    assert f"{failing}: attn_nmt.training must succeed, but exited with 1.\n" in printed.err
+    assert "Size of sample" in (failing / "failure.txt").read_text().splitlines()[-1]
+    assert result(good)["averaged"] is False
+
+    SlurmJob.watcher.clear()
+    with pytest.raises(UsageError, match=failure):
+        run(*words)
+    assert [row[2] for row in table(capsys.readouterr().out)[1:]] == ["failed", "kept"]
     # The second start has one run left, and so no array.
-    jobs = ["70_0_0", "70_0", "70_1_0"] if executor[0] == "slurm" else []
-    found = (tmp_path / "runs" / "lengths" / ".submitit").glob("*_result.pkl")
-    assert sorted(path.name for path in found) == [f"{job}_result.pkl" for job in jobs]
+    results = (tmp_path / "runs" / "own" / ".submitit").glob("*_result.pkl")
+    assert sorted(path.name for path in results) == [
+        f"{job}_result.pkl" for job in ("70_0_0", "70_0", "70_1_0")
+    ]

@@ -1,4 +1,4 @@
-"""SLURM's commands as small scripts: enough of them for submitit to run a job array here."""
+"""SLURM's commands as small scripts, as far as submitit needs them to run a job array here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 SBATCH = """\
 #!/bin/bash
-# Keep what is submitted, and run its tasks one after the other, none of them from here.
+# Keep the submitted script, and run its tasks one after the other in the background.
 if [[ -f $FOLDER/refuse ]]; then cat "$FOLDER/refuse" >&2; exit 1; fi
 cp "$1" "$FOLDER/submitted.sh"
 last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\)%.*/\\1/p' "$1")
@@ -53,11 +53,11 @@ echo "$(basename "$0") $*" >>"$FOLDER/called"
 
 
 def install(folder: Path) -> Path:
-    """Write the commands and return the folder that they are in.
+    """Write the commands and return their directory.
 
-    A file ``full`` in ``folder`` keeps jobs from starting; what stands in ``refuse`` is what sbatch
-    says and takes none. ``submitted.sh`` is what was submitted last, ``called`` how scancel and
-    scontrol were called.
+    If ``folder`` contains a file ``full``, no job starts; if it contains ``refuse``, sbatch prints
+    its text and fails. ``submitted.sh`` is the last submitted script, ``called`` lists the calls of
+    scancel and scontrol.
     """
     commands = folder / "bin"
     commands.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Folders as ``study run`` leaves them, without any training."""
+"""Directories as ``study run`` leaves them, without any training."""
 
 from __future__ import annotations
 
@@ -38,23 +38,14 @@ def finished(
     scores: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Path:
-    """Write a finished run; ``changes`` are of its result."""
+    """Write a finished run; ``changes`` are those of its result."""
     folder = started(grid, cell, seed)
     flags = changes.get("flags", {})
-    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
-    train = [
-        "python",
-        "-m",
-        "attn_nmt.training",
-        "attn_transformer_tiny",
-        str(data_bin),
-        str(folder),
-        *(word.replace("_", "-") if word.startswith("--") else word for word in words),
-        "--lr",
-        "0.1",
-        "--seed",
-        str(seed),
-    ]
+    train = ["python", "-m", "attn_nmt.training", "attn_transformer_tiny"]
+    train += [str(data_bin), str(folder)]
+    for name, value in flags.items():
+        train += ["--" + name.replace("_", "-"), str(value)]
+    train += ["--lr", "0.1", "--seed", str(seed)]
     result = {
         "cell": cell,
         "seed": seed,
@@ -84,13 +75,12 @@ def finished(
         **changes,
     }
     (folder / "result.json").write_text(json.dumps(result))
-    given = ENVIRONMENT if environment is None else {**ENVIRONMENT, **environment}
-    (folder / "environment.json").write_text(json.dumps(given))
+    (folder / "environment.json").write_text(json.dumps({**ENVIRONMENT, **(environment or {})}))
     return folder
 
 
 def started(grid: Path, cell: str, seed: int = 1, *, failure: str | None = None) -> Path:
-    """Write a run that has no result."""
+    """Write a run without a result."""
     folder = grid / cell / f"seed{seed}"
     folder.mkdir(parents=True)
     (folder / "train.log").write_text(LOG)
@@ -102,7 +92,7 @@ def started(grid: Path, cell: str, seed: int = 1, *, failure: str | None = None)
 def translated(
     grid: Path, cell: str, seed: int, corpus: Path, lines: list[str], references: Sequence[str]
 ) -> Path:
-    """Write a finished run with its translations, which score what its result says."""
+    """Write a finished run with its translations, whose BLEU is that of its result."""
     bleu = round(BLEU().corpus_score(lines, [references]).score, 2)
     folder = finished(grid, cell, seed, bleu, data_bin=corpus / "data-bin")
     write(folder / "evaluation-test-average2" / "hypotheses.de", lines)

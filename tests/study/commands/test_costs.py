@@ -39,11 +39,11 @@ def rows(text: str) -> list[dict[str, Any]]:
 
 
 def test_json_is_one_object_a_row_of_both_tables(costs: Any) -> None:
-    found = rows(costs("--format", "json"))
-    assert len(found) == 18 + 9
-    assert all(set(row) >= CONTRACT for row in found)
-    assert all(row["paper_gmacs"] is not None for row in found)
-    (recommended,) = (row for row in found if row["name"] == "0010-deformable")
+    objects = rows(costs("--format", "json"))
+    assert len(objects) == 18 + 9
+    assert all(set(row) >= CONTRACT for row in objects)
+    assert all(row["paper_gmacs"] is not None for row in objects)
+    (recommended,) = (row for row in objects if row["name"] == "0010-deformable")
     assert {key: recommended[key] for key in CONTRACT} == {
         "type": "relative",
         "self_attn": "0010",
@@ -56,9 +56,9 @@ def test_json_is_one_object_a_row_of_both_tables(costs: Any) -> None:
     }
     assert recommended["difference"] == pytest.approx(0.011924736)
     assert (round(recommended["percent"], 1), recommended["paper_percent"]) == (-0.4, -1.1)
-    (without,) = (row for row in found if row["name"] == "none")
+    (without,) = (row for row in objects if row["name"] == "none")
     assert (without["type"], without["self_attn"], without["percent"]) == ("none", "none", None)
-    spans = [(row["span"], row["kernel_size"], row["type"]) for row in found[-2:]]
+    spans = [(row["span"], row["kernel_size"], row["type"]) for row in objects[-2:]]
     assert spans == [(13, None, "relative"), (None, 13, "dynamic")]
 
 
@@ -127,8 +127,8 @@ def test_the_layers_sum_to_the_model_in_formulas_and_in_counts(costs: Any) -> No
 def test_a_grid_of_a_file_is_read(costs: Any, tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     path.write_text('vary: {self_attn_terms: ["0000", "1111"]}')
-    found = rows(costs("--grid", str(path), "--size", "tiny", "--format", "json"))
-    assert [row["self_attn"] for row in found] == ["0000", "1111"]
+    objects = rows(costs("--grid", str(path), "--size", "tiny", "--format", "json"))
+    assert [row["self_attn"] for row in objects] == ["0000", "1111"]
 
 
 @pytest.mark.parametrize(
