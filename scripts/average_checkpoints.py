@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from attn_nmt.averaging.__main__ import main
+from attn_nmt.averaging import main
 from attn_nmt.command_line import run
 
 if __name__ == "__main__":

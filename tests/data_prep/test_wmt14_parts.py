@@ -9,6 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from data_prep.wmt14.sgm import read_segments, read_sgm_pairs
 from support.wmt14_mirror import sgm
 
 from attn_nmt.command_line import UsageError
@@ -18,7 +19,6 @@ from data_prep.wmt14 import read
 from data_prep.wmt14.archives import Archive, Member, chosen
 from data_prep.wmt14.clean import pair_cleaner, reason_to_drop
 from data_prep.wmt14.read import check_counts, get_archive
-from data_prep.wmt14.sgm import read_segments, read_sgm_pairs
 
 ARCHIVE = Archive("a.tgz", "wmt/x", Member("a.en", 3), Member("a.de", 3), "train", 1)
 

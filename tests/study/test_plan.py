@@ -16,8 +16,8 @@ from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.study.__main__ import main
 from attn_nmt.study.grids.named import GRIDS, grid
 from attn_nmt.study.grids.plan import plan
+from attn_nmt.training import command as training_command
 from attn_nmt.training import options as training_options
-from attn_nmt.training import plan as training_plan
 from attn_nmt.training.devices import Gpus, Nodes
 
 
@@ -43,7 +43,9 @@ def test_fairseq_reads_each_command_as_the_model_of_its_cell(name: str, tmp_path
     for run in runs:
         assert run.train[:3] == ["python", "-m", "attn_nmt.training"]
         no_gpu, one_node = Gpus(0, bf16=False), Nodes(1, 0, "127.0.0.1", 1)
-        (command,) = training_plan.plan(training_options.read(run.train[3:]), no_gpu, one_node)
+        (command,) = training_command.build_commands(
+            training_options.read(run.train[3:]), no_gpu, one_node
+        )
         args = fairseq_reads(list(command.argv[3:]))
         assert AttnTransformerConfig.from_mapping(args) == run.config
         assert (args.seed, args.lr, args.save_dir) == (7, [0.5], str(run.save_dir))

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attn_nmt.checkpoints import load_checkpoint
+from attn_nmt.checkpoints import find_checkpoint, load_checkpoint
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
-from attn_nmt.evaluation.translate import find_checkpoint
 from attn_nmt.study.running.cell_files import read_result
 
 _SYSTEM = "SYSTEM must be the folder of a run or a file of plain text"

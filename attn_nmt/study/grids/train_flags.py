@@ -11,8 +11,8 @@ from attn_nmt.command_line import UsageError
 from attn_nmt.study.grids.plan import Run
 from attn_nmt.study.grids.settings import require_known
 from attn_nmt.training import options as training_options
+from attn_nmt.training.command import build_commands as plan
 from attn_nmt.training.devices import Gpus, Nodes
-from attn_nmt.training.plan import plan
 
 
 def require_train_flags(run: Run, others: Iterable[str] = ()) -> None:

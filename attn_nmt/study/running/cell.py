@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from attn_nmt.checkpoints import load_checkpoint
+from attn_nmt.checkpoints import LAST, load_checkpoint
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.grids.plan import Run
 from attn_nmt.study.running import cell_files as files
@@ -21,7 +21,6 @@ from attn_nmt.study.running.environment import environment
 from attn_nmt.study.running.result import resolved_config, result, scored_checkpoints, updates_of
 from attn_nmt.study.running.same_settings import require_same_commands, require_same_data
 from attn_nmt.study.running.training_log import last_lines, says_done
-from attn_nmt.training.restart import LAST
 
 _LAST_LINES = 30
 

@@ -13,7 +13,7 @@ import torch
 from attn_nmt.study.grids.plan import Run
 from attn_nmt.study.running.cell import Outcome, run_cell
 from attn_nmt.study.running.progress import show
-from attn_nmt.training.recipe import given
+from attn_nmt.training.command import flag_value as given
 
 
 def visible_gpus(runs: Sequence[Run]) -> list[str | None]:

@@ -8,15 +8,14 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from attn_nmt.checkpoints import load_checkpoint
+from attn_nmt.averaging import last_by_update_or_epoch as choose_last
+from attn_nmt.checkpoints import LAST, find_checkpoint, load_checkpoint
 from attn_nmt.command_line import UsageError
-from attn_nmt.evaluation.translate import choose_last, find_checkpoint
 from attn_nmt.study.costs.model import mechanisms
 from attn_nmt.study.costs.rows import GIGA
 from attn_nmt.study.grids.plan import Run
 from attn_nmt.study.running.cell_files import TRAIN_LOG
 from attn_nmt.study.running.training_log import tokens_per_second
-from attn_nmt.training.restart import LAST
 
 LENGTH = 50
 """Tokens of each side for the costs: the length at which the paper's come out."""
