@@ -3,7 +3,7 @@
     python scripts/average_checkpoints.py --output FILE --last-updates 5 SAVE_DIR
     python scripts/average_checkpoints.py --output FILE CHECKPOINT CHECKPOINT ...
 
-``--last-epochs N`` and ``--best N`` select by epoch and by score.
+``--last-epochs N`` selects by epoch and ``--best N`` by score.
 """
 
 from __future__ import annotations
