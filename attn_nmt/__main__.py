@@ -1,4 +1,4 @@
-"""The package's own command: prints the path for ``--user-dir``, the set-up, or the flags."""
+"""``python -m attn_nmt``: the path for ``--user-dir``, the installed versions, or the flags."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from attn_nmt.doctor import report
 
 
 def main() -> None:
-    """Do one of the three."""
+    """Print the path (by default), the report of ``doctor``, or the models' flags."""
     parser = ArgumentParser(prog="python -m attn_nmt")
     parser.add_argument(
         "command",
         nargs="?",
         choices=("path", "doctor", "flags"),
         default="path",
-        help="path: where the package is, for --user-dir; doctor: versions, device, conflicts; "
-        "flags: what the models add to fairseq-train",
+        help="path: of the package, for --user-dir; doctor: versions, device, conflicts; "
+        "flags: those that the models add to fairseq-train",
     )
     command = parser.parse_args().command
     if command == "doctor":
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def print_flags() -> None:
-    """Print the models' flags, which ``fairseq-train --help`` leaves out, with their defaults."""
+    """Print the models' flags and defaults, which ``fairseq-train --help`` does not list."""
     from fairseq.dataclass.utils import gen_parser_from_dataclass
 
     from attn_nmt.models.config import AttnTransformerConfig

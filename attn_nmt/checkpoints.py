@@ -1,8 +1,8 @@
-"""Loading fairseq's checkpoints without letting them run code.
+"""fairseq's checkpoints: loading them without running code, finding and replacing them.
 
-Since torch 2.6 ``torch.load`` accepts only what has been declared harmless, and fairseq's
-checkpoints hold a few classes more than tensors and numbers. They are declared here when the
-package is imported; everything else stays refused.
+Since torch 2.6 ``torch.load`` accepts only classes that are declared safe, and fairseq's
+checkpoints hold a few more than tensors and numbers. They are declared when the package is
+imported; everything else stays refused.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import collections
 import pickle
+import shutil
 import typing
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,14 @@ from typing import Any
 import numpy
 import torch
 
+from attn_nmt.atomic import replacing
 from attn_nmt.command_line import UsageError
+
+BEST, LAST = "checkpoint_best.pt", "checkpoint_last.pt"
 
 
 def allow_fairseq_classes() -> None:
-    """Declare harmless what fairseq writes: settings, their containers, and numpy's numbers."""
+    """Declare safe what fairseq writes: settings, their containers, and numpy's numbers."""
     torch.serialization.add_safe_globals(
         [argparse.Namespace, *_containers(), *_omegaconf_classes(), *_numpy_classes()]
     )
@@ -32,34 +37,110 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Load a checkpoint to the CPU, safely.
 
     Raises:
-        UsageError: if the file is missing, is no whole checkpoint, or holds anything that is not
-            declared harmless; nothing of it has run then.
+        UsageError: if the file is missing, incomplete, or holds anything that is not declared safe,
+            in which case none of its code has run.
     """
     if not path.is_file():
         raise UsageError(f"{path} must be a checkpoint, but is missing.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        raise UsageError(why_refused(path, error)) from None
+        raise UsageError(explain_refusal(path, error)) from None
     if not isinstance(state, dict) or "model" not in state:
         raise UsageError(f"{path} must be a fairseq checkpoint, but holds no model.")
     return state
 
 
-def why_refused(path: Path, error: Exception) -> str:
-    """Say in one sentence why ``torch.load`` would not have the file at ``path``."""
+def explain_refusal(path: Path, error: Exception) -> str:
+    """Return one sentence on why ``torch.load`` refused the file at ``path``."""
     try:
-        found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception:  # whatever a damaged or hostile file provokes in the reader
-        found = []
-    if not found and not isinstance(error, pickle.UnpicklingError):
+        unsafe = []
+    if not unsafe and not isinstance(error, pickle.UnpicklingError):
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        return f"{path} must be a whole checkpoint, but cannot be read: {reason}"
-    what = ", ".join(found) or "a pickle of another kind"
+        return f"{path} must be a complete checkpoint, but cannot be read: {reason}"
+    content = ", ".join(unsafe) or "a pickle of another kind"
     return (
-        f"{path} must hold nothing but tensors, numbers and fairseq's settings, but holds {what}; "
-        "loading it could run somebody else's code, so it was refused."
+        f"{path} must hold nothing but tensors, numbers and fairseq's settings, but holds "
+        f"{content}; loading it could run somebody else's code, so it was refused."
     )
+
+
+def find_checkpoint(path: Path) -> Path:
+    """Return the checkpoint itself, or the best one of a directory, or else its last.
+
+    Raises:
+        UsageError: if there is none, or it cannot be loaded.
+    """
+    if path.is_dir():
+        for name in (BEST, LAST):
+            if (path / name).is_file():
+                return find_checkpoint(path / name)
+        raise UsageError(f"CHECKPOINT_OR_DIR must hold {BEST} or {LAST}, but {path} holds neither.")
+    load_checkpoint(path)
+    return path
+
+
+def replace_broken_last_checkpoint(save_dir: Path) -> str | None:
+    """Replace a truncated ``checkpoint_last.pt`` by the newest complete checkpoint.
+
+    fairseq writes ``checkpoint_EPOCH_UPDATE.pt`` under another name and renames it, but copies it
+    to ``checkpoint_last.pt`` in place: a process that is killed during the copy leaves a truncated
+    file, from which no later run could resume.
+
+    Returns:
+        A line for the log, or None if nothing had to be replaced.
+
+    Raises:
+        UsageError: if there is no other checkpoint to resume from; or if the file is complete, but
+            refused.
+    """
+    last = save_dir / LAST
+    if not last.exists():
+        return None
+    try:
+        load_checkpoint(last)
+    except UsageError:
+        # A checkpoint is a zip file, whose directory comes last. If that is there, the file is not
+        # truncated but refused for its content, and must be kept.
+        if zipfile.is_zipfile(last):
+            raise
+    else:
+        return None
+    newest = _newest_resumable(save_dir)
+    if newest is None:
+        raise UsageError(
+            f"{last} must be a complete checkpoint, but is truncated, and {save_dir} holds no "
+            "other checkpoint to resume from."
+        )
+    path, updates = newest
+    with replacing(last) as unfinished:
+        shutil.copyfile(path, unfinished)
+    return f"restart: {last} was truncated; replaced by {path.name}, of {updates} updates"
+
+
+def _newest_resumable(save_dir: Path) -> tuple[Path, int] | None:
+    """Return the complete checkpoint with the most updates, and their number."""
+    newest: tuple[Path, int] | None = None
+    for path in sorted(save_dir.glob("checkpoint*.pt")):
+        updates = None if path.name == LAST else _resumable_updates(path)
+        if updates is not None and (newest is None or updates > newest[1]):
+            newest = path, updates
+    return newest
+
+
+def _resumable_updates(path: Path) -> int | None:
+    """Return the updates of a checkpoint, or None if training cannot resume from it."""
+    try:
+        state = load_checkpoint(path)
+    except UsageError:
+        return None
+    history = state.get("optimizer_history")
+    # An average of checkpoints has no optimizer state.
+    if not history or "last_optimizer_state" not in state:
+        return None
+    return int(history[-1]["num_updates"])
 
 
 def _containers() -> list[Any]:
@@ -67,25 +148,25 @@ def _containers() -> list[Any]:
 
 
 def _omegaconf_classes() -> list[Any]:
-    """Return what ``fairseq-hydra-train`` and older versions of fairseq write their settings in."""
+    """Return the classes in which ``fairseq-hydra-train`` and older versions write settings."""
     if find_spec("omegaconf") is None:
         return []
     from omegaconf import DictConfig, ListConfig, base, nodes
 
-    leaves = [getattr(nodes, f"{kind}Node") for kind in ("Any", "String", "Integer", "Float")]
+    scalars = [getattr(nodes, f"{kind}Node") for kind in ("Any", "String", "Integer", "Float")]
     return [
         DictConfig,
         ListConfig,
         base.ContainerMetadata,
         base.Metadata,
-        *leaves,
+        *scalars,
         nodes.BooleanNode,
     ]
 
 
 def _numpy_classes() -> list[Any]:
-    """Return what the counts of ``--eval-bleu`` and other metrics are written in."""
+    """Return the classes in which the counts of ``--eval-bleu`` and other metrics are written."""
     rebuild_array = numpy.empty(0).__reduce__()[0]
     rebuild_number = numpy.float64(0).__reduce__()[0]
-    kinds = {type(numpy.dtype(code)) for code in numpy.typecodes["AllInteger"] + "efd?"}
-    return [numpy.ndarray, numpy.dtype, rebuild_array, rebuild_number, *kinds]
+    dtypes = {type(numpy.dtype(code)) for code in numpy.typecodes["AllInteger"] + "efd?"}
+    return [numpy.ndarray, numpy.dtype, rebuild_array, rebuild_number, *dtypes]

@@ -1,4 +1,4 @@
-"""What every command of the package does with bad input: one sentence, a non-zero exit."""
+"""What every command of the package does with bad input: one sentence, a non-zero exit status."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import NoReturn
 
 
 class UsageError(Exception):
-    """Input that breaks a rule; the message is one sentence with the flag or file and the rule."""
+    """Input that breaks a rule; the message is one sentence that names flag or file and rule."""
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run ``main`` and leave the process: 0, 1 after one line of error, or 130 when interrupted.
+    """Run ``main`` and exit: with 0, with 1 after one line of error, or with 130 if interrupted.
 
-    If whoever reads its output went away, as ``head`` does, it leaves without a word and with 141,
-    as a shell tells of tools that SIGPIPE ends. SIGTERM unwinds the stack like an interrupt, so
-    that unfinished files are cleaned up.
+    If the reader of its output has exited, as ``head`` does, it exits silently with 141, the
+    status of tools that SIGPIPE kills. SIGTERM unwinds the stack like an interrupt, so that
+    unfinished files are removed.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -29,11 +29,11 @@ def run(main: Callable[[], None]) -> NoReturn:
     except UsageError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        if isinstance(error, BrokenPipeError) and _reader_is_gone():
-            # Else Python complains when it writes out the rest at its end.
+        if isinstance(error, BrokenPipeError) and _reader_has_exited():
+            # Otherwise Python reports an error when it flushes the rest at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(128 + signal.SIGPIPE)
-        # A full disk, a folder that may not be written, a file that is not there.
+        # A full disk, a missing file, a directory without write permission.
         place = f"{error.filename}: " if error.filename else ""
         sys.exit(f"error: {place}{error.strerror or error}")
     except KeyboardInterrupt:
@@ -43,17 +43,17 @@ def run(main: Callable[[], None]) -> NoReturn:
 
 
 def positive(flag: str) -> Callable[[str], int]:
-    """Return what reads the value of ``flag``, a whole number of at least 1, for ``type=``.
+    """Return a parser of the value of ``flag``, a whole number of at least 1, for ``type=``.
 
-    What it returns raises UsageError on anything else.
+    It raises UsageError on anything else.
     """
     return at_least(1, flag)
 
 
 def at_least(least: int, flag: str) -> Callable[[str], int]:
-    """Return what reads the value of ``flag``, a whole number of at least ``least``, not below 0.
+    """Return a parser of the value of ``flag``, a whole number of at least ``least`` >= 0.
 
-    What it returns raises UsageError on anything else.
+    It raises UsageError on anything else.
     """
 
     def read(text: str) -> int:
@@ -64,10 +64,10 @@ def at_least(least: int, flag: str) -> Callable[[str], int]:
     return read
 
 
-def _reader_is_gone() -> bool:
-    """Whether it is the output that nobody reads, not a pipe to another process."""
+def _reader_has_exited() -> bool:
+    """Return whether standard output is the broken pipe, and not a pipe to another process."""
     poll = select.poll()
-    poll.register(sys.stdout, 0)  # an error is told unasked
+    poll.register(sys.stdout, 0)  # POLLERR is reported without being requested
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attn_nmt.command_line import UsageError
+from attn_nmt.subwords import Subwords, build_subwords
 
 FILE_NAME = "data_card.json"
 
@@ -21,7 +22,7 @@ class DataCard:
     source_lang: str
     target_lang: str
     subword: str
-    """``subword-nmt`` over Moses tokens, or ``sentencepiece`` over raw text."""
+    """Name of the subword tool, ``subword-nmt`` or ``sentencepiece``."""
     options: dict[str, Any]
     lines: dict[str, int]
     """Sentence pairs of each split: train, valid, test."""
@@ -30,27 +31,36 @@ class DataCard:
     vocabulary_size: int
     """Symbols of the joined dictionary, fairseq's four special ones and its padding included."""
     tools: dict[str, str]
-    """Version of each tool that had a hand in the files."""
+    """Version of each package that took part."""
     files: dict[str, str]
-    """SHA-256 of each file, by its path below the folder of the card."""
+    """SHA-256 of each file, by its path below the directory of the card."""
     normalized_punctuation: bool = False
-    """Whether Moses's rules made the punctuation plain before anything else."""
+    """Whether punctuation was normalised by Moses's rules before anything else."""
     subset: dict[str, list[int]] = field(default_factory=dict)
-    """Of each source file that is not the known one, its lines and those of the known one."""
+    """For each source file that differs from the published one: its lines, the published lines."""
 
-    def write(self, folder: Path) -> None:
-        """Write ``data_card.json`` into ``folder``."""
+    @property
+    def subwords(self) -> Subwords:
+        """The subword tool, with the options that it had.
+
+        Raises:
+            UsageError: if there is no such tool.
+        """
+        return build_subwords(self.subword, self.options)
+
+    def write(self, directory: Path) -> None:
+        """Write ``data_card.json`` into ``directory``."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-        (folder / FILE_NAME).write_text(text + "\n", encoding="utf-8")
+        (directory / FILE_NAME).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
-    def read(cls, folder: Path) -> DataCard:
+    def read(cls, directory: Path) -> DataCard:
         """Read the card of a prepared corpus.
 
         Raises:
-            UsageError: if there is none, or it is not a card.
+            UsageError: if it is missing or malformed.
         """
-        path = folder / FILE_NAME
+        path = directory / FILE_NAME
         if not path.is_file():
             raise UsageError(
                 f"{path} must exist, since it says how the data was prepared, but is missing; "
@@ -58,16 +68,16 @@ class DataCard:
             )
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            # Cards of older versions lack what has a default.
+            # Fields with a default may be missing: older versions did not write them.
             known = {entry.name for entry in fields(cls)}
             return cls(**{name: value for name, value in values.items() if name in known})
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{path} must be a data card, but is not one: {error!r}.") from error
 
     @staticmethod
-    def raw_file(folder: Path, split: str, lang: str) -> Path:
-        """Return where the untokenised text of a split lies, one sentence a line."""
-        return folder / "raw" / f"{split}.{lang}"
+    def raw_file(directory: Path, split: str, lang: str) -> Path:
+        """Return the path of the untokenised text of a split, one sentence per line."""
+        return directory / "raw" / f"{split}.{lang}"
 
 
 def sha256(path: Path) -> str:

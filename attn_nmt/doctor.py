@@ -1,4 +1,4 @@
-"""What is installed, what it runs on, and which combinations are known to fail."""
+"""What is installed, the device, and the version conflicts that are known to fail."""
 
 from __future__ import annotations
 
@@ -26,47 +26,46 @@ _PACKAGES = (
     "pytest",
     "hypothesis",
 )
-_NEEDED = ("attn_nmt", "torch", "numpy", "fairseq-fixed", "hydra-core", "omegaconf")
+_REQUIRED = ("attn_nmt", "torch", "numpy", "fairseq-fixed", "hydra-core", "omegaconf")
 
 
 def report() -> None:
-    """Print versions, the device, and the conflicts found.
+    """Print versions, the device, and conflicts.
 
     Raises:
-        UsageError: if there is a conflict, after printing all of them.
+        UsageError: if there are conflicts, after printing all of them.
     """
     print(f"python         {platform.python_version()}, {platform.platform()}")
     for name in _PACKAGES:
         print(f"{name:14} {package_version(name) or 'not installed'}")
     print(f"device         {device()}")
-    found = conflicts(
-        {name: package_version(name) for name in _PACKAGES}, platform.python_version()
-    )
-    for conflict in found:
+    installed = {name: package_version(name) for name in _PACKAGES}
+    conflicts = find_conflicts(installed, platform.python_version())
+    for conflict in conflicts:
         print(f"conflict       {conflict}")
-    if found:
-        raise UsageError(f"{len(found)} conflicts must be solved first; see above.")
+    if conflicts:
+        raise UsageError(f"{len(conflicts)} conflicts must be solved first; see above.")
     print("conflicts      none known")
 
 
-def conflicts(installed: dict[str, str | None], python: str) -> list[str]:
-    """Return one sentence for each combination that is known to fail.
+def find_conflicts(installed: dict[str, str | None], python: str) -> list[str]:
+    """Return one sentence for each version that is known to fail.
 
-    ``installed`` maps a package to its version, None where it is missing.
+    ``installed`` maps each package to its version, or None if it is missing.
     """
-    found = [f"{name} is not installed." for name in _NEEDED if installed.get(name) is None]
+    conflicts = [f"{name} is not installed." for name in _REQUIRED if installed.get(name) is None]
     if _numbers(python) < (3, 11):
-        found.append(f"Python must be 3.11 or newer, but is {python}.")
+        conflicts.append(f"Python must be 3.11 or newer, but is {python}.")
     pytorch, array = installed.get("torch"), installed.get("numpy")
     if pytorch and not (2, 11) <= _numbers(pytorch) < (2, 14):
-        found.append(f"torch must be at least 2.11 and below 2.14, but is {pytorch}.")
+        conflicts.append(f"torch must be at least 2.11 and below 2.14, but is {pytorch}.")
     if array and _numbers(array) < (2, 0):
-        found.append(f"numpy must be 2 or newer, but is {array}.")
-    for name, wanted in (("hydra-core", "1.3.2"), ("omegaconf", "2.3.0")):
-        have = installed.get(name)
-        if have and have != wanted:
-            found.append(f"fairseq wants {name} {wanted}, but {have} is installed.")
-    return found
+        conflicts.append(f"numpy must be 2 or newer, but is {array}.")
+    for name, required in (("hydra-core", "1.3.2"), ("omegaconf", "2.3.0")):
+        present = installed.get(name)
+        if present and present != required:
+            conflicts.append(f"fairseq needs {name} {required}, but {present} is installed.")
+    return conflicts
 
 
 def _numbers(text: str) -> tuple[int, int]:
@@ -75,7 +74,7 @@ def _numbers(text: str) -> tuple[int, int]:
 
 
 def package_version(name: str) -> str | None:
-    """Return the version of what is installed under that name, or None."""
+    """Return the version of an installed package, or None."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -83,7 +82,7 @@ def package_version(name: str) -> str | None:
 
 
 def device() -> str:
-    """Say what PyTorch computes on."""
+    """Describe the device of PyTorch."""
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         return f"CUDA {torch.version.cuda}: {', '.join(names)}"

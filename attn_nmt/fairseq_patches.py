@@ -1,6 +1,6 @@
-"""What fairseq-fixed 0.12.3.1 gets wrong, mended in the process that imports the user-dir.
+"""Patches for bugs of fairseq-fixed 0.12.3.1, applied in the process that imports the user-dir.
 
-fairseq is no longer maintained, so there is nowhere else to mend it.
+fairseq is no longer maintained, so the bugs cannot be fixed upstream.
 """
 
 from __future__ import annotations
@@ -22,33 +22,34 @@ from fairseq.data import data_utils, iterators
 from fairseq.distributed import utils as distributed_utils
 from fairseq.tasks.fairseq_task import FairseqTask
 
-from attn_nmt.checkpoints import why_refused
+from attn_nmt.checkpoints import explain_refusal
 from attn_nmt.command_line import UsageError
 
-_SECONDS_A_WAIT = 0.05
-_MOST_WAITS = 200
+_WAIT_INTERVAL = 0.05
+_MAX_WAITS = 200
 
 
 def apply() -> None:
-    """Apply every repair; more than once does no harm."""
-    if not hasattr(data_utils.batch_by_size, "__wrapped__"):
-        data_utils.batch_by_size = _with_last_batch(data_utils.batch_by_size)
-        checkpoint_utils.load_checkpoint_to_cpu = _explained(
-            checkpoint_utils.load_checkpoint_to_cpu
-        )
-        FairseqTask.get_batch_iterator = _with_the_first_batches(FairseqTask.get_batch_iterator)
-        options.parse_args_and_arch = _bf16_anywhere(options.parse_args_and_arch)
-        # In its place a tensor is left out of what one process sends the others to resume with;
-        # torch would refuse it, and with it every resumed training of several processes.
-        torch.serialization.add_safe_globals([distributed_utils._TensorPlaceholder])
-        atexit.register(_stop_prefetching)
+    """Apply all patches; further calls have no effect."""
+    if hasattr(data_utils.batch_by_size, "__wrapped__"):
+        return
+    data_utils.batch_by_size = _keep_last_batch(data_utils.batch_by_size)
+    checkpoint_utils.load_checkpoint_to_cpu = _explain_refusal(
+        checkpoint_utils.load_checkpoint_to_cpu
+    )
+    FairseqTask.get_batch_iterator = _resume_with_same_batches(FairseqTask.get_batch_iterator)
+    options.parse_args_and_arch = _bf16_without_tpu(options.parse_args_and_arch)
+    # It stands for the tensors in the state that one process broadcasts when several resume;
+    # torch would refuse it otherwise, and no training of several processes could be resumed.
+    torch.serialization.add_safe_globals([distributed_utils._TensorPlaceholder])
+    atexit.register(_stop_prefetching)
 
 
-def _with_last_batch(batch_by_size: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
-    """Keep the sentences left over after the last whole multiple of the batch size.
+def _keep_last_batch(batch_by_size: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """Keep the sentences after the last multiple of the batch size.
 
-    Batches are multiples of --required-batch-size-multiple, 8 by default, and what is left is
-    thrown away: up to 7 sentences of every training epoch, and of the test set
+    Batch sizes are multiples of --required-batch-size-multiple, 8 by default, and fairseq drops the
+    remainder: up to 7 sentences of every training epoch, and of the test set
     (facebookresearch/fairseq#5036).
     """
 
@@ -62,16 +63,16 @@ def _with_last_batch(batch_by_size: Callable[..., list[Any]]) -> Callable[..., l
     return batch_all
 
 
-def _with_the_first_batches(get_batch_iterator: Callable[..., Any]) -> Callable[..., Any]:
-    """Put sentences together in a resumed training as in one that was never stopped.
+def _resume_with_same_batches(get_batch_iterator: Callable[..., Any]) -> Callable[..., Any]:
+    """Batch sentences in a resumed training as in an uninterrupted one.
 
-    Which sentences share a batch is drawn once, by a seed to which fairseq adds the epoch in which
-    it is drawn: 1, or the one that training resumes in. So a run that was stopped after its first
-    epoch went on with other batches. Their order is drawn for each epoch, and was right.
+    The sentences of each batch are drawn once, with a seed to which fairseq adds the current epoch:
+    1, or the one in which training resumes. So a training that was resumed after its first epoch
+    had other batches. (Their order, which is drawn in each epoch, was right.)
     """
 
     @functools.wraps(get_batch_iterator)
-    def draw_as_in_epoch_1(
+    def batches_of_epoch_1(
         self: FairseqTask,
         dataset: Any,
         *args: Any,
@@ -80,8 +81,8 @@ def _with_the_first_batches(get_batch_iterator: Callable[..., Any]) -> Callable[
         update_epoch_batch_itr: bool = False,
         **kwargs: Any,
     ) -> Any:
-        kept = self.can_reuse_epoch_itr(dataset) and dataset not in self.dataset_to_epoch_iter
-        drawn_once = kept and not disable_iterator_cache and not update_epoch_batch_itr
+        reused = self.can_reuse_epoch_itr(dataset) and dataset not in self.dataset_to_epoch_iter
+        drawn_once = reused and not disable_iterator_cache and not update_epoch_batch_itr
         batches = get_batch_iterator(
             self,
             dataset,
@@ -95,56 +96,56 @@ def _with_the_first_batches(get_batch_iterator: Callable[..., Any]) -> Callable[
             batches.epoch = max(epoch, 1)
         return batches
 
-    return draw_as_in_epoch_1
+    return batches_of_epoch_1
 
 
-def _bf16_anywhere(parse: Callable[..., Any]) -> Callable[..., Any]:
-    """Train with --bf16 on the GPU or CPU there is.
+def _bf16_without_tpu(parse: Callable[..., Any]) -> Callable[..., Any]:
+    """Let --bf16 train on a GPU or CPU.
 
-    The flag says of itself that it implies --tpu, and without PyTorch's XLA a training with it ends
-    in "'NoneType' object has no attribute 'xla_device'", on a GPU too.
+    The flag implies --tpu, and without PyTorch's XLA a training with it fails with "'NoneType'
+    object has no attribute 'xla_device'", even on a GPU.
     """
 
     @functools.wraps(parse)
-    def parse_and_stay(parser: Any, input_args: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def parse_without_tpu(parser: Any, input_args: Any = None, *args: Any, **kwargs: Any) -> Any:
         parsed = parse(parser, input_args, *args, **kwargs)
-        asked = "--tpu" in (sys.argv if input_args is None else input_args)
+        is_requested = "--tpu" in (sys.argv if input_args is None else input_args)
         has_tpu = importlib.util.find_spec("torch_xla") and not torch.cuda.is_available()
-        if getattr(parsed, "bf16", False) and not (asked or has_tpu):
+        if getattr(parsed, "bf16", False) and not (is_requested or has_tpu):
             parsed.tpu = False
         return parsed
 
-    return parse_and_stay
+    return parse_without_tpu
 
 
-def _explained(load: Callable[..., Any]) -> Callable[..., Any]:
-    """Refuse a checkpoint in one sentence, where torch would advise to trust it."""
+def _explain_refusal(load: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse an unsafe checkpoint in one sentence, without torch's advice to trust it."""
 
     @functools.wraps(load)
     def load_or_explain(path: str, *args: Any, **kwargs: Any) -> Any:
         try:
             return load(path, *args, **kwargs)
         except pickle.UnpicklingError as error:
-            raise UsageError(why_refused(Path(path), error)) from None
+            raise UsageError(explain_refusal(Path(path), error)) from None
 
     return load_or_explain
 
 
 def _stop_prefetching() -> None:
-    """End the threads that read batches ahead, when training stops within an epoch.
+    """Stop the threads that prefetch batches, when training stops within an epoch.
 
-    Python would end them at exit wherever they are; inside PyTorch's C++ that aborts the process,
-    so that a finished training now and then leaves with "terminate called without an active
-    exception" and a non-zero exit.
+    Python would stop them at exit wherever they are. Inside PyTorch's C++ that aborts the process,
+    so that some finished trainings ended with "terminate called without an active exception" and a
+    non-zero exit status.
     """
     for thread in threading.enumerate():
         if isinstance(thread, iterators.BackgroundConsumer):
             thread._max_len = thread.count  # the next batch is its last
-            # Bounded: a reader stuck in its source must not keep the process from ending.
-            for _ in range(_MOST_WAITS):
+            # Bounded, so that a thread that waits for its source cannot block the exit.
+            for _ in range(_MAX_WAITS):
                 if not thread.is_alive():
                     break
                 try:
-                    thread._queue.get(timeout=_SECONDS_A_WAIT)  # it may be waiting for room
+                    thread._queue.get(timeout=_WAIT_INTERVAL)  # it may wait for room in the queue
                 except queue.Empty:
                     continue

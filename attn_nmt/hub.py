@@ -17,10 +17,9 @@ import torch
 from fairseq import checkpoint_utils, utils
 
 from attn_nmt import models  # noqa: F401  registers the architectures
-from attn_nmt.checkpoints import load_checkpoint
+from attn_nmt.checkpoints import find_checkpoint, load_checkpoint
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
-from attn_nmt.evaluation.translate import SUBWORD_MARK, find_checkpoint
 from attn_nmt.segmenter import Segmenter
 
 
@@ -30,37 +29,38 @@ def from_pretrained(
     *,
     device: str | torch.device | None = None,
 ) -> Translator:
-    """Load a checkpoint, or the best one of a folder.
+    """Load a checkpoint, or the best one of a directory.
 
     Args:
-        path: checkpoint or folder.
-        data_bin: of the corpus that it was trained on, with the data card beside it; where the
-            checkpoint says it was, if not given.
-        device: a GPU if there is one, if not given.
+        path: checkpoint or directory.
+        data_bin: of the corpus that it was trained on, with the data card beside it; by default
+            the one named in the checkpoint.
+        device: by default a GPU if there is one.
 
     Raises:
-        UsageError: if a file is missing or may not be loaded.
+        UsageError: if a file is missing or cannot be loaded.
     """
     checkpoint = find_checkpoint(Path(path))
-    folder = Path(data_bin) if data_bin is not None else _data_of(checkpoint)
-    if not folder.is_dir():
-        raise UsageError(f"`data_bin` must be a folder, but {folder} is none.")
-    corpus = folder.resolve().parent
+    directory = Path(data_bin) if data_bin is not None else _training_data(checkpoint)
+    if not directory.is_dir():
+        raise UsageError(f"`data_bin` must be a directory, but {directory} is not one.")
+    corpus = directory.resolve().parent
     card = DataCard.read(corpus)
     ensemble, _, task = checkpoint_utils.load_model_ensemble_and_task(
-        [str(checkpoint)], arg_overrides={"data": str(folder)}
+        [str(checkpoint)], arg_overrides={"data": str(directory)}
     )
-    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return Translator(ensemble, task, card, Segmenter(card, corpus), torch.device(chosen))
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Translator(ensemble, task, card, Segmenter(card, corpus), torch.device(device))
 
 
-def _data_of(checkpoint: Path) -> Path:
-    """Return where the data was in training, which may have been another folder's relative path."""
+def _training_data(checkpoint: Path) -> Path:
+    """Return the DATA_BIN of the training; a relative path is relative to where that was run."""
     return Path(load_checkpoint(checkpoint)["cfg"]["task"]["data"])
 
 
 class Translator:
-    """A model, or several, with the text processing of the corpus around it."""
+    """A model, or an ensemble, with the text processing of its corpus."""
 
     def __init__(
         self,
@@ -83,16 +83,16 @@ class Translator:
         lenpen: float = 0.6,
         max_tokens: int = 8000,
     ) -> list[str]:
-        """Return a translation of each sentence; of a blank one, nothing.
+        """Return a translation of each sentence, empty for a blank one.
 
         Args:
-            beam, lenpen: of the search, as ``evaluate.sh`` has them.
-            max_tokens: tokens of a batch, on the longer side.
+            beam, lenpen: of the search, by default those of ``evaluate.sh``.
+            max_tokens: tokens per batch, on the longer side.
 
         Raises:
-            ValueError: if a sentence is longer than the model can take, in subwords.
+            ValueError: if a sentence has more subwords than the model can take.
         """
-        found = [""] * len(sentences)
+        translations = [""] * len(sentences)
         encoded = {
             number: self.encode(sentence)
             for number, sentence in enumerate(sentences)
@@ -100,24 +100,24 @@ class Translator:
         }
         order = list(encoded)
         for row, tokens in self._search(list(encoded.values()), beam, lenpen, max_tokens):
-            found[order[row]] = self.decode(tokens)
-        return found
+            translations[order[row]] = self.decode(tokens)
+        return translations
 
     def search(self, source: torch.Tensor, *, beam: int = 4, lenpen: float = 0.6) -> torch.Tensor:
-        """Return the translation of one sentence as tokens, (S) -> (T), </s> at the end of both."""
+        """Translate the tokens of one sentence, (S) -> (T), both ending in </s>."""
         ((_, tokens),) = self._search([source], beam, lenpen, len(source))
         return tokens
 
     def encode(self, sentence: str, *, target: bool = False) -> torch.Tensor:
-        """Return the tokens of a sentence of the source or of the target language, with </s>.
+        """Return the tokens of a source or ``target`` sentence, with </s>.
 
         Raises:
-            ValueError: if it is longer than the model can take, in subwords.
+            ValueError: if it has more subwords than the model can take.
         """
-        split = self.segmenter.encode_target if target else self.segmenter.encode
+        segment = self.segmenter.encode_target if target else self.segmenter.encode
         dictionary = self.task.target_dictionary if target else self.task.source_dictionary
         tokens: torch.Tensor = dictionary.encode_line(
-            split(sentence), add_if_not_exist=False
+            segment(sentence), add_if_not_exist=False
         ).long()
         longest = min(model.max_positions()[int(target)] for model in self.models)
         if len(tokens) > longest:
@@ -129,13 +129,12 @@ class Translator:
 
     def decode(self, tokens: torch.Tensor) -> str:
         """Return the plain text of a translation."""
-        mark = SUBWORD_MARK[self.card.subword]
-        return self.segmenter.decode(self.task.target_dictionary.string(tokens.cpu(), mark))
+        return self.segmenter.decode(self.task.target_dictionary.string(tokens.cpu()))
 
     def _search(
         self, sources: list[torch.Tensor], beam: int, lenpen: float, max_tokens: int
     ) -> Iterator[tuple[int, torch.Tensor]]:
-        """Yield the number of each source and its best hypothesis, in an order of its own."""
+        """Yield the index of each source and its best hypothesis, in the order of the batches."""
         generator = self.task.build_generator(self.models, _search_settings(beam, lenpen))
         for batch in self._batches(sources, max_tokens):
             hypotheses = self.task.inference_step(generator, self.models, batch)
@@ -156,5 +155,5 @@ class Translator:
 
 
 def _search_settings(beam: int, lenpen: float) -> Namespace:
-    """Return the settings of fairseq's search, the same as those of fairseq-generate."""
+    """Return the settings of fairseq's search, those of fairseq-generate."""
     return Namespace(beam=beam, lenpen=lenpen, max_len_a=0, max_len_b=200)

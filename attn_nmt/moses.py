@@ -1,4 +1,4 @@
-"""Moses's rules for text (by sacremoses): punctuation, tokens, and back to plain text."""
+"""Moses's rules by sacremoses: punctuation normalisation, tokenisation, detokenisation."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ LineFunction = Callable[[str], str]
 
 
 def tokenizer(lang: str, *, aggressive_hyphens: bool = False) -> LineFunction:
-    """Return tokenisation of one line, nothing escaped, hyphens whole unless asked for.
+    """Return what tokenises a line, without escaping.
 
-    ``aggressive_hyphens`` makes ``a @-@ b`` of ``a-b``.
+    Hyphens inside words stay, unless ``aggressive_hyphens`` splits ``a-b`` into ``a @-@ b``.
     """
     return partial(
         MosesTokenizer(lang).tokenize,
@@ -25,20 +25,20 @@ def tokenizer(lang: str, *, aggressive_hyphens: bool = False) -> LineFunction:
 
 
 def detokenizer(lang: str) -> LineFunction:
-    """Return what undoes it; nothing is unescaped, since nothing was escaped."""
-    undo = MosesDetokenizer(lang)
+    """Return what joins the tokens of a line, without unescaping."""
+    detokenizer = MosesDetokenizer(lang)
 
     def detokenize(line: str) -> str:
-        text: str = undo.detokenize(line.split(), unescape=False)
+        text: str = detokenizer.detokenize(line.split(), unescape=False)
         return text
 
     return detokenize
 
 
 def punctuation_normalizer(lang: str) -> LineFunction:
-    """Return what makes quotation marks, dashes and blanks plain, and drops control characters.
+    """Return what normalises quotation marks, dashes and blanks, and drops control characters.
 
-    As Moses's normalize-punctuation and remove-non-printing-char one after the other.
+    The same as Moses's normalize-punctuation followed by remove-non-printing-char.
     """
     rules, printable = MosesPunctNormalizer(lang, perl_parity=True), _Printable()
 
@@ -49,7 +49,7 @@ def punctuation_normalizer(lang: str) -> LineFunction:
 
 
 class _Printable(dict[int, str]):
-    """Maps control, format and unassigned characters to a blank, all others to themselves."""
+    """Map control, format and unassigned characters to a blank, all others to themselves."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)

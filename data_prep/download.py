@@ -1,4 +1,4 @@
-"""Getting the files of a corpus: from its public address, or from a mirror."""
+"""Fetching the files of a corpus from their public address, or from a mirror."""
 
 from __future__ import annotations
 
@@ -15,92 +15,98 @@ from tqdm import tqdm
 
 from attn_nmt.command_line import UsageError
 
-_SECONDS_WITHOUT_DATA = 60
-_ATTEMPTS = 5
-SECONDS_BETWEEN_ATTEMPTS = 2.0
+_TIMEOUT = 60  # seconds without data
+_MAX_ATTEMPTS = 5
+RETRY_DELAY = 2.0  # seconds, times the attempt
 
 
-class _BrokeOffError(Exception):
-    """The server announced more than it sent."""
+class _IncompleteDownloadError(Exception):
+    """The connection ended before as many bytes as announced."""
 
 
-def fetch(name: str, base_url: str, folder: Path, *, mirror: str | None = None) -> Path:
-    """Put the file ``name`` into ``folder`` and return its path.
+def fetch(name: str, base_url: str, directory: Path, *, mirror: str | None = None) -> Path:
+    """Copy or download the file ``name`` into ``directory`` and return its path.
 
-    ``mirror`` takes the place of ``base_url``: another address, or a folder. A download that breaks
-    off is tried again, from where it broke off if the server can do that, as is one that an
-    earlier run left unfinished; the file takes its name when it is whole.
+    ``mirror``, another address or a directory, replaces ``base_url``. An interrupted download is
+    retried, also by the next run, and resumed if the server supports it; the file gets its name
+    when it is complete.
 
     Raises:
-        UsageError: if the file cannot be had, or arrives shorter than announced.
+        UsageError: if the file is not available, or shorter than announced.
     """
     place = (mirror or base_url).rstrip("/")
     if "://" in place:
-        return _download(f"{place}/{name}", folder / name)
+        return _download(f"{place}/{name}", directory / name)
     source = Path(place) / name
     if not source.is_file():
         raise UsageError(f"--mirror must hold the file {name}, but {source} is missing.")
-    return Path(shutil.copyfile(source, folder / name))
+    return Path(shutil.copyfile(source, directory / name))
 
 
 def _download(url: str, path: Path) -> Path:
     part = path.with_name(path.name + ".part")
-    for attempt in range(1, _ATTEMPTS + 1):
+    for attempt in range(1, _MAX_ATTEMPTS + 1):
         try:
-            _go_on(url, part)
+            _resume(url, part)
             return part.rename(path)
-        except (urllib.error.URLError, HTTPException, OSError, _BrokeOffError) as error:
-            if _is_ours(error):
+        except (
+            urllib.error.URLError,
+            HTTPException,
+            OSError,
+            _IncompleteDownloadError,
+        ) as error:
+            if _is_local(error):
                 raise
-            if attempt == _ATTEMPTS or _is_final(error):
+            if attempt == _MAX_ATTEMPTS or _is_permanent(error):
                 raise UsageError(
-                    f"{url} could not be downloaded ({error}); --mirror takes a folder or another "
-                    "address."
+                    f"{url} could not be downloaded ({error}); --mirror takes a directory or "
+                    "another address."
                 ) from error
-            time.sleep(SECONDS_BETWEEN_ATTEMPTS * attempt)
+            time.sleep(RETRY_DELAY * attempt)
     raise AssertionError("the last attempt returns or raises")
 
 
-def _is_ours(error: Exception) -> bool:
-    """True for a full disk, or a folder that may not be written: no server can mend that."""
+def _is_local(error: Exception) -> bool:
+    """True for a full disk or a directory without write permission, where a retry cannot help."""
     if not isinstance(error, OSError) or isinstance(error, urllib.error.HTTPError):
         return False
     return error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def _is_final(error: Exception) -> bool:
-    """True for what the server will say again: 404, but not 503."""
+def _is_permanent(error: Exception) -> bool:
+    """True for an answer that a retry would not change: 404, but not 503."""
     return isinstance(error, urllib.error.HTTPError) and 400 <= error.code < 500
 
 
-def _go_on(url: str, part: Path) -> None:
-    """Download what is missing of the file, or all of it from a server that cannot skip."""
-    have = part.stat().st_size if part.is_file() else 0
-    request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+def _resume(url: str, part: Path) -> None:
+    """Download the rest of the file, or all of it from a server without range requests."""
+    offset = part.stat().st_size if part.is_file() else 0
+    request = Request(url, headers={"Range": f"bytes={offset}-"} if offset else {})
     try:
-        response: HTTPResponse = urllib.request.urlopen(request, timeout=_SECONDS_WITHOUT_DATA)
+        response: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
-        if have and error.code == 416:
-            # The part is no beginning of the file that lies there now.
+        if offset and error.code == 416:
+            # The partial file is longer than the file on the server: it is another one.
             part.unlink()
-            return _go_on(url, part)
+            return _resume(url, part)
         raise
     with response:
         if response.status != 206:
-            have = 0
+            offset = 0
         length = response.headers.get("Content-Length")
-        total = None if length is None else have + int(length)
-        received = _copy(response, part, have, total)
+        total = None if length is None else offset + int(length)
+        received = _copy(response, part, offset, total)
     if total is not None and received != total:
-        raise _BrokeOffError(f"it must have {total} bytes, but broke off after {received}")
+        raise _IncompleteDownloadError(f"it must have {total} bytes, but ended after {received}")
     return None
 
 
-def _copy(response: HTTPResponse, part: Path, have: int, total: int | None) -> int:
+def _copy(response: HTTPResponse, part: Path, offset: int, total: int | None) -> int:
+    """Append the response to the partial file; return the size of that."""
     with (
-        part.open("ab" if have else "wb") as file,
+        part.open("ab" if offset else "wb") as file,
         tqdm(
-            total=total, initial=have, unit="B", unit_scale=True, desc=part.stem, mininterval=1
+            total=total, initial=offset, unit="B", unit_scale=True, desc=part.stem, mininterval=1
         ) as bar,
     ):
         while block := response.read(1 << 16):

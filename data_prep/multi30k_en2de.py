@@ -8,25 +8,24 @@ from pathlib import Path
 from attn_nmt.command_line import run
 from data_prep import options
 from data_prep.download import fetch
-from data_prep.pipeline import Corpus, prepare
-from data_prep.segment import LANGUAGES
-from data_prep.text import read_pairs
+from data_prep.pipeline import prepare
+from data_prep.text import LANGUAGES, Corpus, read_pairs
 
 _URL = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw"
 _FILES = {"train": ("train", 29000), "valid": ("val", 1014), "test": ("test_2016_flickr", 1000)}
 
 
-def load(folder: Path, *, mirror: str | None) -> Corpus:
+def load(scratch: Path, *, mirror: str | None) -> Corpus:
     """Fetch and read the three splits.
 
     Raises:
-        UsageError: if a file is missing, damaged, or does not have the known number of lines.
+        UsageError: if a file is missing or damaged, or has another number of lines than published.
     """
-    folder.mkdir()
+    scratch.mkdir()
     corpus: Corpus = {}
     for split, (stem, lines) in _FILES.items():
         source, target = (
-            fetch(f"{stem}.{lang}.gz", _URL, folder, mirror=mirror) for lang in LANGUAGES
+            fetch(f"{stem}.{lang}.gz", _URL, scratch, mirror=mirror) for lang in LANGUAGES
         )
         corpus[split] = read_pairs(source, target, expected=lines)
     return corpus
@@ -34,13 +33,13 @@ def load(folder: Path, *, mirror: str | None) -> Corpus:
 
 def main() -> None:
     """Read the command line and prepare the corpus."""
-    flags = options.parser("prepare_multi30k_en2de.sh", "Prepare Multi30k.", bpe_merges=8000)
-    flags.add_argument(
-        "--mirror", metavar="DIR_OR_URL", help="where to take the six .gz files from"
+    parser = options.build_parser(
+        "prepare_multi30k_en2de.sh", "Prepare Multi30k English-German.", bpe_merges=8000
     )
-    chosen = flags.parse_args()
-    options.check_mirror(chosen)
-    prepare("multi30k", partial(load, mirror=chosen.mirror), chosen)
+    parser.add_argument("--mirror", metavar="DIR_OR_URL", help="where to get the six .gz files")
+    args = parser.parse_args()
+    options.check_mirror(args)
+    prepare("multi30k", partial(load, mirror=args.mirror), args)
 
 
 if __name__ == "__main__":

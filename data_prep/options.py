@@ -1,4 +1,4 @@
-"""The flags that all preparation commands share."""
+"""The options that all preparation commands share."""
 
 from __future__ import annotations
 
@@ -6,32 +6,31 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from attn_nmt.command_line import UsageError
+from attn_nmt.subwords import SUBWORD_TOOLS
 
-SUBWORD_TOOLS = ("subword-nmt", "sentencepiece")
 
-
-def parser(command: str, description: str, *, bpe_merges: int) -> ArgumentParser:
-    """Return a parser with the common flags; the command adds its own."""
-    flags = ArgumentParser(prog=command, description=description)
-    flags.add_argument("out_dir", metavar="OUT_DIR", type=Path, help="folder to write, new")
-    flags.add_argument(
+def build_parser(command: str, description: str, *, bpe_merges: int) -> ArgumentParser:
+    """Return a parser with the shared options, to which the command adds its own."""
+    parser = ArgumentParser(prog=command, description=description)
+    parser.add_argument("out_dir", metavar="OUT_DIR", type=Path, help="new directory to create")
+    parser.add_argument(
         "--bpe-merges",
         type=positive,
         default=bpe_merges,
         metavar="N",
-        help="merges of the joint BPE; with sentencepiece, its vocabulary size (%(default)s)",
+        help="merges of the joint BPE; with sentencepiece, the vocabulary size (%(default)s)",
     )
-    flags.add_argument("--subword", choices=SUBWORD_TOOLS, default=SUBWORD_TOOLS[0])
-    flags.add_argument(
+    parser.add_argument("--subword", choices=tuple(SUBWORD_TOOLS), default="subword-nmt")
+    parser.add_argument(
         "--sentencepiece-type",
         choices=("bpe", "unigram"),
         default="bpe",
-        help="what sentencepiece learns (%(default)s)",
+        help="model that sentencepiece learns (%(default)s)",
     )
-    flags.add_argument(
+    parser.add_argument(
         "--workers", type=positive, default=1, metavar="N", help="processes (%(default)s)"
     )
-    return flags
+    return parser
 
 
 def positive(text: str) -> int:
@@ -41,12 +40,12 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def check_mirror(options: Namespace) -> None:
-    """Refuse a mirror that is neither an address nor a folder.
+def check_mirror(args: Namespace) -> None:
+    """Refuse a mirror that is neither an address nor a directory.
 
     Raises:
-        UsageError: naming the folder.
+        UsageError: naming the mirror.
     """
-    mirror = options.mirror
+    mirror = args.mirror
     if mirror is not None and "://" not in mirror and not Path(mirror).is_dir():
-        raise UsageError(f"--mirror must be an address or a folder, but {mirror} is neither.")
+        raise UsageError(f"--mirror must be an address or a directory, but {mirror} is neither.")

@@ -1,4 +1,4 @@
-"""Line-by-line steps over several processes, in order, in memory that does not grow."""
+"""Line-by-line steps in several processes: results in order, memory independent of the length."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from attn_nmt.moses import LineFunction
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _function: Callable[[Any], Any]
 
-_ITEMS_A_TASK = 1000
-# Tasks handed out and not yet collected, a process; enough that none of them waits.
-_TASKS_AHEAD = 4
+_ITEMS_PER_TASK = 1000
+# Tasks in flight per process: enough that none of them waits for work.
+_TASKS_PER_PROCESS = 4
 
 
 def map_lines(
-    make: Callable[[], LineFunction], source: Path, target: Path, *, workers: int
+    make: Callable[[], Callable[[str], str]], source: Path, target: Path, *, workers: int
 ) -> None:
     """Write ``make()(line)`` to ``target`` for each line of ``source``.
 
@@ -36,40 +34,40 @@ def map_lines(
         target.open("w", encoding="utf-8", newline="\n") as write,
     ):
         lines = (line.removesuffix("\n") for line in read)
-        for line in tqdm(mapped(make, lines, workers), desc=str(target.name), unit=" lines"):
+        for line in tqdm(ordered_map(make, lines, workers), desc=target.name, unit=" lines"):
             write.write(line + "\n")
 
 
-def mapped(
+def ordered_map(
     make: Callable[[], Callable[[Item], Result]], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:
     """Yield ``make()(item)`` in the order of the items.
 
-    ``make`` runs once in every process, so that what it loads is not sent along with each item.
-    Items are read no faster than results are taken.
+    ``make`` runs once in each process, so that what it loads is not pickled with every item.
+    Items are consumed no faster than results, unlike in :meth:`multiprocessing.pool.Pool.imap`.
     """
     if workers == 1:
         yield from map(make(), items)
         return
-    items, waiting = iter(items), deque[multiprocessing.pool.AsyncResult[list[Result]]]()
-    with multiprocessing.Pool(workers, _start, (make,)) as pool:
-        while task := list(islice(items, _ITEMS_A_TASK)):
-            waiting.append(pool.apply_async(_call, (task,)))
-            if len(waiting) == _TASKS_AHEAD * workers:
-                yield from waiting.popleft().get()
-        while waiting:
-            yield from waiting.popleft().get()
+    items, pending = iter(items), deque[multiprocessing.pool.AsyncResult[list[Result]]]()
+    with multiprocessing.Pool(workers, _initialize, (make,)) as pool:
+        while task := list(islice(items, _ITEMS_PER_TASK)):
+            pending.append(pool.apply_async(_run_task, (task,)))
+            if len(pending) == _TASKS_PER_PROCESS * workers:
+                yield from pending.popleft().get()
+        while pending:
+            yield from pending.popleft().get()
         pool.close()
         pool.join()
 
 
-def _start(make: Callable[[], Callable[[Item], Result]]) -> None:
-    # An interrupt is for the parent to report, which then ends the others without a word.
+def _initialize(make: Callable[[], Callable[[Item], Result]]) -> None:
+    # The parent handles an interrupt and terminates its workers; they print no traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     global _function
     _function = make()
 
 
-def _call(task: list[Item]) -> list[Result]:
+def _run_task(task: list[Item]) -> list[Result]:
     return [_function(item) for item in task]

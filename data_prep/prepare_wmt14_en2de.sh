@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Prepare WMT14 English-German, from the network or from --mirror; stopped and run again, it goes on.
+# Prepare WMT14 English-German, from the network or from --mirror; run again, it resumes.
 #
 #   bash data_prep/prepare_wmt14_en2de.sh OUT_DIR [options]
 #
-# --help lists the options; README.md says what stands in OUT_DIR afterwards.
+# --help lists the options; README.md describes the files in OUT_DIR.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/environment.sh"
 use_environment

@@ -1,4 +1,4 @@
-"""Parallel text: strict UTF-8, NFC, one sentence a line, as many lines on one side as the other."""
+"""Parallel text: strict UTF-8, NFC, one sentence per line, as many lines on either side."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attn_nmt.command_line import UsageError
+from attn_nmt.data_card import DataCard
 
+LANGUAGES = ("en", "de")
+SPLITS = ("train", "valid", "test")
 Pairs = list[tuple[str, str]]
+Corpus = dict[str, Pairs]
+"""The pairs of each split."""
 
 
 def read_lines(path: Path) -> list[str]:
@@ -24,30 +29,32 @@ def read_lines(path: Path) -> list[str]:
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UsageError(f"{path} must be a whole gzip file, but is damaged: {error}.") from error
+        raise UsageError(
+            f"{path} must be a complete gzip file, but is damaged: {error}."
+        ) from error
     if not data.strip():
-        raise UsageError(f"{path} must hold one sentence a line, but is empty.")
-    # Not str.splitlines: U+2028 and its like may stand inside a sentence.
+        raise UsageError(f"{path} must hold one sentence per line, but is empty.")
+    # Not str.splitlines, which also splits at U+2028 and others that may be inside a sentence.
     lines = data.removesuffix(b"\n").split(b"\n")
     return [clean_line(decode(line, path, number)) for number, line in enumerate(lines, 1)]
 
 
 def stream_lines(path: Path) -> Iterator[str]:
-    """Do the same with a plain file of any size, line by line.
+    """Read a plain file of any size in the same way, line by line.
 
     Raises:
-        UsageError: at the first line that is not UTF-8, or if there is none.
+        UsageError: at the first line that is not UTF-8, or if there is no line.
     """
     with path.open("rb") as file:
         number = 0
         for number, line in enumerate(file, 1):
             yield clean_line(decode(line, path, number))
     if not number:
-        raise UsageError(f"{path} must hold one sentence a line, but is empty.")
+        raise UsageError(f"{path} must hold one sentence per line, but is empty.")
 
 
 def clean_line(text: str) -> str:
-    """Return NFC with any run of white space as one blank, as every tokeniser would have it.
+    """Return NFC with every run of white space replaced by one blank, as tokenisers do.
 
     White space includes tabs, the CR of a Windows line end, and line separators such as U+2028.
     """
@@ -55,10 +62,10 @@ def clean_line(text: str) -> str:
 
 
 def decode(line: bytes, path: Path, number: int) -> str:
-    """Read a line as UTF-8.
+    """Decode a line of UTF-8.
 
     Raises:
-        UsageError: naming file, line and column of a byte that is not.
+        UsageError: naming file, line and column of the first byte that is not UTF-8.
     """
     try:
         return line.decode("utf-8")
@@ -73,12 +80,12 @@ def read_pairs(source: Path, target: Path, *, expected: int | None = None) -> Pa
     """Read both sides of a split.
 
     Raises:
-        UsageError: if the sides differ in length, or either differs from ``expected``.
+        UsageError: if the sides differ in length, or from the ``expected`` number of lines.
     """
     sources, targets = read_lines(source), read_lines(target)
     if len(sources) != len(targets):
         raise UsageError(
-            f"{source} and {target} must have as many lines as each other, "
+            f"{source} and {target} must have the same number of lines, "
             f"but have {len(sources)} and {len(targets)}."
         )
     if expected is not None and len(sources) != expected:
@@ -87,5 +94,14 @@ def read_pairs(source: Path, target: Path, *, expected: int | None = None) -> Pa
 
 
 def without_blank(pairs: Pairs) -> Pairs:
-    """Leave out the pairs that have nothing on one side."""
+    """Leave out the pairs with an empty side."""
     return [pair for pair in pairs if all(pair)]
+
+
+def write_raw(directory: Path, split: str, pairs: Pairs) -> None:
+    """Write the text of a split as it is, for scores to be computed against."""
+    for side, lang in enumerate(LANGUAGES):
+        path = DataCard.raw_file(directory, split, lang)
+        path.parent.mkdir(exist_ok=True)
+        text = "".join(pair[side] + "\n" for pair in pairs)
+        path.write_text(text, encoding="utf-8", newline="\n")

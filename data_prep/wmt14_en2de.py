@@ -10,106 +10,98 @@ from functools import partial
 from pathlib import Path
 
 from attn_nmt.command_line import run
-from attn_nmt.segmenter import CODES, MODEL
-from data_prep import options, segment
-from data_prep.options import SUBWORD_TOOLS
-from data_prep.pipeline import Made, binarise, count_lines, produce
-from data_prep.segment import SPLITS
+from attn_nmt.subwords import SUBWORD_TOOLS, build_subwords
+from data_prep import options
+from data_prep.pipeline import (
+    CorpusSummary,
+    apply_subwords,
+    binarise,
+    create_output,
+    training_files,
+)
 from data_prep.steps import FILE_NAME, Steps
+from data_prep.text import SPLITS, write_raw
 from data_prep.wmt14 import clean, read
-from data_prep.wmt14.archives import Archive, chosen
+from data_prep.wmt14.archives import Archive, extract, get_archive, select_archives
 
-COUNTS = "counts.json"
-_MADE_WITH = {
-    "subword-nmt": ("tokens", CODES),
-    "sentencepiece": ("normalized", MODEL, "sentencepiece.vocab"),
-}
+COUNTS, SUBSET = "counts.json", "subset.json"
+# Directory of the text that subwords are learned on, by Subwords.text_form.
+_DIRECTORY = {"tokens": "tokens", "text": "normalized"}
 
 
-def build(stage: Path, flags: Namespace) -> Made:
-    """Go through all steps below ``stage``, where an earlier run may have been through some.
+def build(stage: Path, args: Namespace) -> CorpusSummary:
+    """Run all steps in ``stage``, where an interrupted run may have finished some.
 
     Raises:
         UsageError: if an archive, a count or the text breaks a rule.
     """
-    archives = chosen(news_commentary=flags.news_commentary, valid=flags.valid)
-    form = _MADE_WITH[flags.subword][0]
+    archives = select_archives(news_commentary=args.news_commentary, valid=args.valid)
+    subwords = build_subwords(args.subword, vars(args))
+    form = _DIRECTORY[subwords.text_form]
     steps, text = Steps(stage, total=5), stage / "text"
     (stage / "archives").mkdir(exist_ok=True)
-    if flags.mirror is None:
+    if args.mirror is None:
         size = sum(archive.megabytes for archive in archives)
         print(f"The archives have about {size} MB together.", file=sys.stderr)
-    paths = [read.get_archive(archive, stage / "archives", flags) for archive in archives]
-    known = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
+    paths = [get_archive(archive, stage / "archives", args) for archive in archives]
+    files = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
     steps.run(
         "extract and count",
-        partial(_extract, archives, paths, stage, flags),
-        makes=["text", "raw", "subset.json"],
-        settings=[known, flags.allow_subset],
+        partial(_extract, archives, paths, stage, args),
+        outputs=["text", "raw", SUBSET],
+        settings=[files, args.allow_subset],
     )
     steps.run(
         f"normalise punctuation, tokenise, clean ({form})",
-        partial(_clean, archives, text, stage, form, flags),
-        makes=[form, COUNTS],
-        settings=[flags.aggressive_hyphens, flags.valid],
+        partial(_clean, archives, text, stage, form, args),
+        outputs=[form, COUNTS],
+        settings=[args.aggressive_hyphens, args.valid],
     )
-    segment_in_steps(steps, stage, form, flags)
     steps.run(
-        "binarise with fairseq-preprocess",
-        partial(binarise, stage, flags.workers),
-        makes=["data-bin"],
-        settings=None,
+        f"learn subwords with {subwords.name}",
+        partial(subwords.learn, training_files(stage / form), stage, size=args.bpe_merges),
+        outputs=list(subwords.files),
+        settings=[args.subword, args.bpe_merges, args.sentencepiece_type],
     )
-    made = Made(
-        lines={split: count_lines(stage / "subwords" / f"{split}.en") for split in SPLITS},
-        dropped=json.loads((stage / COUNTS).read_text(encoding="utf-8")),
-        normalized_punctuation=True,
-        subset=json.loads((stage / "subset.json").read_text(encoding="utf-8")),
-    )
-    _tidy(stage, flags.subword)
-    return made
-
-
-def segment_in_steps(steps: Steps, stage: Path, form: str, flags: Namespace) -> None:
-    """Learn the subwords on training text, and apply them."""
-    size, settings = flags.bpe_merges, [flags.subword, flags.bpe_merges, flags.sentencepiece_type]
-    if flags.subword == "subword-nmt":
-        learn = partial(segment.learn_bpe_codes, stage, merges=size)
-        apply, model = segment.apply_bpe, CODES
-    else:
-        learn = partial(
-            segment.learn_sentencepiece,
-            stage,
-            form,
-            vocabulary=size,
-            model_type=flags.sentencepiece_type,
-        )
-        apply, model = partial(segment.apply_sentencepiece, form=form), MODEL
-    steps.run(f"learn subwords with {flags.subword}", learn, makes=[model], settings=settings)
     steps.run(
         "apply subwords",
-        partial(apply, stage, workers=flags.workers),
-        makes=["subwords"],
+        partial(apply_subwords, subwords, stage / form, stage, workers=args.workers),
+        outputs=["subwords"],
         settings=None,
     )
+    steps.run(
+        "binarise with fairseq-preprocess",
+        partial(binarise, stage, args.workers),
+        outputs=["data-bin"],
+        settings=None,
+    )
+    summary = CorpusSummary(
+        lines={split: _count_lines(stage / "subwords" / f"{split}.en") for split in SPLITS},
+        dropped=json.loads((stage / COUNTS).read_text(encoding="utf-8")),
+        normalized_punctuation=True,
+        subset=json.loads((stage / SUBSET).read_text(encoding="utf-8")),
+    )
+    _remove_scratch(stage, args.subword)
+    return summary
 
 
-def _extract(archives: list[Archive], paths: list[Path], stage: Path, flags: Namespace) -> None:
+def _extract(archives: list[Archive], paths: list[Path], stage: Path, args: Namespace) -> None:
     text = stage / "text"
-    read.extract_all(archives, paths, text)
-    subset = read.check_counts(archives, text, allow_subset=flags.allow_subset)
+    for archive, path in zip(archives, paths, strict=True):
+        extract(path, [archive.source.path, archive.target.path], text)
+    subset = read.check_counts(archives, text, allow_subset=args.allow_subset)
     for archive in archives:
         if archive.split != "train":
-            pairs = read.evaluation_pairs(archive, text, allow_subset=flags.allow_subset)
-            read.write_raw(stage, archive.split, pairs)
-    (stage / "subset.json").write_text(json.dumps(subset), encoding="utf-8")
+            pairs = read.evaluation_pairs(archive, text, allow_subset=args.allow_subset)
+            write_raw(stage, archive.split, pairs)
+    (stage / SUBSET).write_text(json.dumps(subset), encoding="utf-8")
 
 
-def _clean(archives: list[Archive], text: Path, stage: Path, form: str, flags: Namespace) -> None:
-    hyphens = flags.aggressive_hyphens
+def _clean(archives: list[Archive], text: Path, stage: Path, form: str, args: Namespace) -> None:
+    hyphens = args.aggressive_hyphens
     for archive in archives:
         if archive.split != "train":
-            pairs = read.evaluation_pairs(archive, text, allow_subset=flags.allow_subset)
+            pairs = read.evaluation_pairs(archive, text, allow_subset=args.allow_subset)
             clean.write_evaluation_text(
                 pairs, stage, form, archive.split, aggressive_hyphens=hyphens
             )
@@ -118,53 +110,59 @@ def _clean(archives: list[Archive], text: Path, stage: Path, form: str, flags: N
         stage,
         form,
         aggressive_hyphens=hyphens,
-        held_out=flags.valid == "held-out",
-        workers=flags.workers,
+        held_out=args.valid == "held-out",
+        workers=args.workers,
     )
     (stage / COUNTS).write_text(json.dumps(dropped), encoding="utf-8")
 
 
-def _tidy(stage: Path, subword: str) -> None:
-    """Leave what a user reads; archives that were downloaded stay, for other options."""
-    # An interrupted run may have been on its way with the other tool.
-    others = set(SUBWORD_TOOLS) - {subword}
-    for name in ("text", *(name for other in others for name in _MADE_WITH[other])):
+def _count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
+def _remove_scratch(stage: Path, subword: str) -> None:
+    """Keep what a user reads, and the downloaded archives, for other options."""
+    outputs = {
+        tool.name: {_DIRECTORY[tool.text_form], *tool.files} for tool in SUBWORD_TOOLS.values()
+    }
+    # An interrupted run may have used another tool.
+    others = set().union(*outputs.values()) - outputs[subword]
+    for name in ("text", COUNTS, SUBSET, FILE_NAME, *others):
         path = stage / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    for name in (FILE_NAME, COUNTS, "subset.json"):
-        (stage / name).unlink()
     if not any((stage / "archives").iterdir()):
         (stage / "archives").rmdir()
 
 
 def main() -> None:
     """Read the command line and prepare the corpus."""
-    flags = options.parser("prepare_wmt14_en2de.sh", "Prepare WMT14.", bpe_merges=37000)
-    flags.add_argument(
-        "--mirror", metavar="DIR_OR_URL", help="where to take the five archives from"
+    parser = options.build_parser(
+        "prepare_wmt14_en2de.sh", "Prepare WMT14 English-German.", bpe_merges=37000
     )
-    flags.add_argument(
+    parser.add_argument("--mirror", metavar="DIR_OR_URL", help="where to get the five archives")
+    parser.add_argument(
         "--news-commentary", choices=("9", "12"), default="9", help="version (%(default)s)"
     )
-    flags.add_argument(
+    parser.add_argument(
         "--valid",
         choices=("newstest2013", "held-out"),
         default="newstest2013",
         help="validation set; held-out takes every hundredth training pair (%(default)s)",
     )
-    flags.add_argument(
+    parser.add_argument(
         "--aggressive-hyphens",
         action="store_true",
         help="split a-b into a @-@ b, as fairseq's script does",
     )
-    flags.add_argument(
+    parser.add_argument(
         "--allow-subset",
         action="store_true",
-        help="accept archives with other contents than the known ones; every score will say so",
+        help="accept archives that differ from the published ones; every score will say so",
     )
-    given = flags.parse_args()
-    options.check_mirror(given)
-    produce("wmt14", partial(build, flags=given), given, resumable=True)
+    args = parser.parse_args()
+    options.check_mirror(args)
+    create_output("wmt14", partial(build, args=args), args, resumable=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python scripts/average_checkpoints.py --output FILE --last-updates 5 SAVE_DIR
     python scripts/average_checkpoints.py --output FILE CHECKPOINT CHECKPOINT ...
 
-``--last-epochs N`` and ``--best N`` select by epoch and by score.
+``--last-epochs N`` selects by epoch and ``--best N`` by score.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from attn_nmt.averaging.__main__ import main
+from attn_nmt.averaging import main
 from attn_nmt.command_line import run
 
 if __name__ == "__main__":

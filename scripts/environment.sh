@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by the other scripts: goes to .venv, or stays in an environment that has what is needed.
+# Sourced by the other scripts: uses .venv, or else the current environment if it is sufficient.
 
 die() { echo "error: $*" >&2; exit 1; }
 
@@ -12,6 +12,6 @@ use_environment() {
     python3 -c 'import attn_nmt, fairseq' 2>/dev/null ||
       die "fairseq and attn_nmt must be installed, but are not; run: bash $root/scripts/setup.sh"
   fi
-  # The scripts run from any folder; data_prep is not installed, only the package is.
+  # So that the scripts run from any directory: data_prep is not installed with the package.
   export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 }

@@ -3,8 +3,8 @@
 #
 #   bash scripts/quickstart.sh [--data cldr|multi30k] [--mirror DIR_OR_URL] [--out DIR] [fairseq-train flags]
 #
-# --out is where data/ and runs/ go, the project's folder if not given. Stopped and run again, it
-# goes on where it was. The last line printed is evaluate.sh's JSON.
+# data/ and runs/ are created in --out, by default the project's directory. Run again after an
+# interruption, it resumes. The last line printed is evaluate.sh's JSON object.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/scripts/environment.sh"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Set up .venv with PyTorch, fairseq and this package. Run again, it takes a second.
+# Set up .venv with PyTorch, fairseq and this package. Another run takes a second.
 #
 #   bash scripts/setup.sh
 #
-# PYTHON=...      the interpreter to build on (python3)
-# TORCH_SPEC=...  what to give pip for PyTorch, such as "torch==2.12.0"; without it, the PyTorch
-#                 of that interpreter is used if it is 2.11 to 2.13, else one is chosen that fits
-#                 the machine
+# PYTHON=...      the interpreter to use (python3)
+# TORCH_SPEC=...  pip's arguments for PyTorch, such as "torch==2.12.0"; by default the PyTorch of
+#                 that interpreter is used if it is 2.11 to 2.13, and one that fits the machine is
+#                 installed otherwise
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -25,7 +25,7 @@ version=$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
   die "Python 3.11 or newer is needed, but $python is $version; set PYTHON to a newer one."
 
-# What was set up, so that a second run can tell that nothing has changed.
+# The state of the set-up, so that a second run can tell that nothing has changed.
 wanted=$({ cat setup.cfg scripts/setup.sh; pwd; echo "$version ${TORCH_SPEC:-}"; } | cksum)
 stamp=.venv/.set-up
 if [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; then
@@ -35,13 +35,13 @@ fi
 
 has_module() { "$1" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$2') is None)"; }
 
-# A PyTorch of a version that works; another one is left alone, and ours goes beside it.
+# Whether PyTorch has a supported version; any other stays, and ours is installed into .venv.
 has_torch() {
   "$1" -c 'import importlib.metadata as m, sys
 sys.exit(not (2, 11) <= tuple(int(n) for n in m.version("torch").split(".")[:2]) < (2, 14))' 2>/dev/null
 }
 
-# Run pip with its output in the log; on failure one sentence, and the log stays.
+# Run pip with its output in a log; report a failure in one sentence.
 install() {
   local what=$1 how_long=$2 start=$SECONDS
   shift 2
@@ -53,17 +53,17 @@ install() {
 
 install_torch() {
   if [[ -n ${TORCH_SPEC:-} ]]; then
-    # Unquoted: it may hold an option and its value.
+    # Unquoted, since it may hold several arguments.
     # shellcheck disable=SC2086
     install "PyTorch as TORCH_SPEC says" "minutes" $TORCH_SPEC
   elif has_torch .venv/bin/python; then
-    say "using the PyTorch that is there"
+    say "using the installed PyTorch"
   elif command -v nvidia-smi >/dev/null; then
     install "PyTorch for CUDA" "several GB, minutes" "$TORCH_CUDA"
   elif "$python" -c "import urllib.request as u; u.urlopen('$TORCH_CPU_INDEX/torch/', timeout=5)" 2>/dev/null; then
     install "PyTorch for CPUs" "about 200 MB" "$TORCH_CPU" --index-url "$TORCH_CPU_INDEX"
   else
-    install "PyTorch" "about 200 MB, or some GB where only the CUDA build can be had" "$TORCH_CPU"
+    install "PyTorch" "about 200 MB, or several GB where only the CUDA build is available" "$TORCH_CPU"
   fi
 }
 
@@ -87,13 +87,13 @@ main() {
   : >"$log"
   install_torch
   install "build tools" "seconds" numpy cython setuptools wheel
-  # No build isolation, or its build pulls a CUDA PyTorch; no dependencies, or it pulls torchaudio.
-  # What it really needs is the extra "fairseq" of setup.cfg.
+  # Build isolation would download a CUDA PyTorch, and its dependencies torchaudio. Those that it
+  # really needs are in the extra "fairseq" of setup.cfg.
   install "fairseq" "compiles for 1 to 3 minutes the first time" --no-build-isolation --no-deps "$FAIRSEQ"
   install "attn_nmt and its tools" "under a minute" --no-build-isolation --editable ".[$EXTRAS]"
   .venv/bin/python -m attn_nmt doctor >&2 || die "the installed packages do not fit together; see above."
   echo "$wanted" >"$stamp"
-  say "done in $SECONDS s; \"source .venv/bin/activate\" gives you the fairseq commands."
+  say "done in $SECONDS s; \"source .venv/bin/activate\" puts the fairseq commands on the PATH."
 }
 
 main

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Set up if needed, then run every check that CI runs: format, lint, types, shell, tests.
+# Set up if needed, then run all checks of CI: format, lint, types, shell, tests.
 #
 #   bash scripts/test.sh [pytest arguments]
 #
-# All checks run even if one fails; the summary comes last.
+# All checks run even if one fails; the summary is printed last.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source scripts/environment.sh
@@ -28,7 +28,7 @@ check format ruff format --check .
 check lint ruff check .
 check types mypy
 check shell shellcheck -x -P SCRIPTDIR scripts/*.sh data_prep/*.sh .ci/run
-# A file of tests a core; threads of their own would only wait for each other.
+# One process per core; more threads would only wait for each other.
 export OMP_NUM_THREADS=1
 check tests python3 -m pytest --numprocesses auto --dist loadfile "$@"
 

@@ -1,4 +1,4 @@
-"""Averaging: the mean to the last bit, what is selected, what is refused, nothing half-written."""
+"""Averaging: the mean to the last bit, selections, refusals, and an output created atomically."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def save(path: Path, updates: int = 0, **model: torch.Tensor) -> Path:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
 def test_the_mean_is_that_of_numpy_in_float64(tmp_path: Path, dtype: torch.dtype) -> None:
-    # Many of which a sum in float16 or float32 would lose the small ones.
+    # A sum in float16 or float32 would lose the small ones.
     values = [(torch.randn(50, 7) * 10.0**k).to(dtype) for k in (4, -3, 1, -1, 2)]
     paths = [save(tmp_path / f"{i}.pt", weight=value) for i, value in enumerate(values)]
     average(paths, tmp_path / "mean.pt")
@@ -55,7 +55,7 @@ def test_bfloat16_stays_bfloat16(tmp_path: Path) -> None:
     assert torch.equal(mean, torch.tensor([1.5, 4.0]).bfloat16())
 
 
-def test_all_else_is_of_the_newest_without_its_optimiser(tmp_path: Path) -> None:
+def test_everything_else_comes_from_the_newest_without_its_optimizer(tmp_path: Path) -> None:
     paths = [save(tmp_path / f"{n}.pt", n, w=torch.tensor([float(n)])) for n in (20, 30, 10)]
     average(paths, tmp_path / "mean.pt")
     state = load_checkpoint(tmp_path / "mean.pt")
@@ -65,7 +65,7 @@ def test_all_else_is_of_the_newest_without_its_optimiser(tmp_path: Path) -> None
     assert "last_optimizer_state" not in state
 
 
-def test_tied_parameters_stay_one(tmp_path: Path) -> None:
+def test_tied_parameters_stay_tied(tmp_path: Path) -> None:
     paths = []
     for number in (1.0, 2.0):
         shared = torch.full((100, 100), number)
@@ -77,7 +77,7 @@ def test_tied_parameters_stay_one(tmp_path: Path) -> None:
     assert model["a"].data_ptr() == model["b"].data_ptr() != model["c"].data_ptr()
 
 
-def test_parameters_tied_in_the_newest_alone_are_not_mixed_up(tmp_path: Path) -> None:
+def test_parameters_tied_in_the_newest_only_are_not_tied(tmp_path: Path) -> None:
     shared = torch.ones(3)
     old = save(tmp_path / "old.pt", 1, a=torch.zeros(3), b=torch.full((3,), 5.0))
     new = save(tmp_path / "new.pt", 2, a=shared, b=shared)
@@ -86,7 +86,7 @@ def test_parameters_tied_in_the_newest_alone_are_not_mixed_up(tmp_path: Path) ->
     assert (model["a"].tolist(), model["b"].tolist()) == ([0.5] * 3, [3.0] * 3)
 
 
-def test_whole_numbers_that_are_equal_are_kept(tmp_path: Path) -> None:
+def test_equal_whole_numbers_are_kept(tmp_path: Path) -> None:
     paths = [save(tmp_path / f"{i}.pt", n=torch.tensor([7, 8]), f=torch.tensor(True)) for i in "ab"]
     average(paths, tmp_path / "mean.pt")
     model = load_checkpoint(tmp_path / "mean.pt")["model"]
@@ -111,11 +111,11 @@ ONE = torch.ones(2)
         (
             {"n": torch.tensor(1)},
             {"n": torch.tensor(2)},
-            "n, of whole numbers, is not the same in {0} and {1}",
+            "n, of whole numbers, differs between {0} and {1}",
         ),
     ],
 )
-def test_other_models_are_refused_by_the_first_difference(
+def test_different_models_are_refused_with_the_first_difference(
     tmp_path: Path, left: dict[str, Any], right: dict[str, Any], how: str
 ) -> None:
     paths = [save(tmp_path / "left.pt", **left), save(tmp_path / "right.pt", **right)]
@@ -143,7 +143,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", [{"w": 1.0}, [ONE]])
-def test_a_model_of_something_else_is_refused(tmp_path: Path, model: Any) -> None:
+def test_a_model_of_anything_but_tensors_is_refused(tmp_path: Path, model: Any) -> None:
     torch.save({"model": model}, tmp_path / "odd.pt")
     with pytest.raises(UsageError, match=r"odd.pt must hold a model of named tensors, but"):
         average([tmp_path / "odd.pt"], tmp_path / "mean.pt")
@@ -192,7 +192,7 @@ def touch(folder: Path, *names: str) -> None:
         (folder / name).touch()
 
 
-def test_the_last_are_found_by_number_not_by_spelling(tmp_path: Path) -> None:
+def test_the_last_are_found_by_number_not_alphabetically(tmp_path: Path) -> None:
     touch(tmp_path, "checkpoint_1_900.pt", "checkpoint_2_1000.pt", "checkpoint_10_11000.pt")
     touch(tmp_path, "checkpoint9.pt", "checkpoint10.pt", "checkpoint8.pt")
     touch(tmp_path, "checkpoint_last.pt", "checkpoint_3_12000.pt.tmp", "checkpoint.best_loss_2.pt")
@@ -203,17 +203,17 @@ def test_the_last_are_found_by_number_not_by_spelling(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "more_is_better", "expected"),
+    ("metric", "maximize", "expected"),
     [("bleu", True, ["9.5001", "10.2500"]), ("loss", False, ["9.5001", "2.7502"])],
 )
 def test_the_best_are_the_highest_or_the_lowest(
-    tmp_path: Path, metric: str, more_is_better: bool, expected: list[str]
+    tmp_path: Path, metric: str, maximize: bool, expected: list[str]
 ) -> None:
-    settings = {"best_checkpoint_metric": metric, "maximize_best_checkpoint_metric": more_is_better}
+    settings = {"best_checkpoint_metric": metric, "maximize_best_checkpoint_metric": maximize}
     for value in ("2.7502", "10.2500", "9.5001"):
         state = {"model": {}, "cfg": {"checkpoint": settings}}
         torch.save(state, tmp_path / f"checkpoint.best_{metric}_{value}.pt")
-    # Of another metric, and older: by which the folder was once trained.
+    # Of another metric, from an older training into the same directory.
     other = tmp_path / "checkpoint.best_accuracy_0.5000.pt"
     torch.save({"model": {}}, other)
     os.utime(other, (0, 0))
@@ -237,11 +237,13 @@ def test_too_few_are_an_error_with_both_numbers(
         select(tmp_path, 5)
     with pytest.raises(UsageError, match="^--average must be at most the number .*, 0, but is 5.$"):
         select(tmp_path, 5, "--average")
-    with pytest.raises(UsageError, match="^SAVE_DIR must be a folder, but /nowhere is none.$"):
+    with pytest.raises(
+        UsageError, match="^SAVE_DIR must be a directory, but /nowhere is not one.$"
+    ):
         select(Path("/nowhere"), 5)
 
 
-def test_none_at_all_are_too_few(tmp_path: Path) -> None:
+def test_the_mean_of_no_checkpoint_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "checkpoint1.pt")
     with pytest.raises(
         UsageError, match="^--last-epochs must be a whole number of at least 1, but"

@@ -1,4 +1,4 @@
-"""Checkpoints load safely: what fairseq writes is accepted, code is not run."""
+"""Checkpoints: what fairseq writes is loaded, code is not run, a truncated last one is replaced."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from attn_nmt import checkpoints
+from attn_nmt.checkpoints import find_checkpoint, load_checkpoint, replace_broken_last_checkpoint
 from attn_nmt.command_line import UsageError
 
 
@@ -36,7 +36,7 @@ def test_what_fairseq_writes_is_loaded(tmp_path: Path) -> None:
         "extra_state": {"val_loss": numpy.float64(1.5), "counts": numpy.arange(4)},
     }
     torch.save(state, tmp_path / "checkpoint.pt")
-    loaded = checkpoints.load_checkpoint(tmp_path / "checkpoint.pt")
+    loaded = load_checkpoint(tmp_path / "checkpoint.pt")
     assert loaded["args"] == state["args"]
     assert loaded["cfg"] == state["cfg"]
     assert loaded["model"]["weight"].tolist() == [1, 1]
@@ -44,7 +44,7 @@ def test_what_fairseq_writes_is_loaded(tmp_path: Path) -> None:
     assert loaded["extra_state"]["counts"].tolist() == [0, 1, 2, 3]
 
 
-def test_code_is_named_and_not_run(tmp_path: Path) -> None:
+def test_code_in_a_checkpoint_is_named_and_not_run(tmp_path: Path) -> None:
     path, trace = tmp_path / "checkpoint.pt", tmp_path / "trace"
     torch.save({"model": {}, "extra_state": Malicious(trace)}, path)
     message = (
@@ -53,14 +53,14 @@ def test_code_is_named_and_not_run(tmp_path: Path) -> None:
         "so it was refused."
     )
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
-        checkpoints.load_checkpoint(path)
+        load_checkpoint(path)
     assert not trace.exists()
-    # The file is as dangerous as it looks.
+    # The test means nothing unless the file is dangerous.
     torch.load(path, weights_only=False)
     assert trace.exists()
 
 
-def test_fairseq_itself_refuses_code_in_the_same_words(tmp_path: Path) -> None:
+def test_fairseq_refuses_code_with_the_same_message(tmp_path: Path) -> None:
     from fairseq import checkpoint_utils
 
     import attn_nmt.models  # noqa: F401  what --user-dir imports
@@ -76,7 +76,7 @@ def test_a_bare_pickle_is_not_run(tmp_path: Path) -> None:
     path, trace = tmp_path / "checkpoint.pt", tmp_path / "trace"
     path.write_bytes(pickle.dumps(Malicious(trace)))
     with pytest.raises(UsageError, match="so it was refused.$"):
-        checkpoints.load_checkpoint(path)
+        load_checkpoint(path)
     assert not trace.exists()
 
 
@@ -86,12 +86,105 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path, kept: int) -> None:
     torch.save({"model": {"weight": torch.ones(1000)}}, whole)
     path.write_bytes(whole.read_bytes()[:kept])
     with pytest.raises(UsageError, match=f"^{path} must "):
-        checkpoints.load_checkpoint(path)
+        load_checkpoint(path)
 
 
 def test_a_missing_checkpoint_and_one_without_a_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="must be a checkpoint, but is missing.$"):
-        checkpoints.load_checkpoint(tmp_path / "nothing.pt")
+        load_checkpoint(tmp_path / "nothing.pt")
     torch.save({"weight": torch.ones(1)}, tmp_path / "bare.pt")
     with pytest.raises(UsageError, match="must be a fairseq checkpoint, but holds no model.$"):
-        checkpoints.load_checkpoint(tmp_path / "bare.pt")
+        load_checkpoint(tmp_path / "bare.pt")
+
+
+def test_the_best_checkpoint_of_a_directory_is_found_or_else_the_last(tmp_path: Path) -> None:
+    message = (
+        "CHECKPOINT_OR_DIR must hold checkpoint_best.pt or checkpoint_last.pt, but "
+        f"{tmp_path} holds neither."
+    )
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        find_checkpoint(tmp_path)
+    for name in ("checkpoint_last.pt", "checkpoint_best.pt"):
+        torch.save({"model": {}}, tmp_path / name)
+        assert find_checkpoint(tmp_path) == find_checkpoint(tmp_path / name) == tmp_path / name
+
+
+def save(path: Path, updates: int, *, optimizer: bool = True) -> None:
+    state: dict[str, Any] = {
+        "model": {"w": torch.full((1000,), float(updates))},
+        "optimizer_history": [{"num_updates": updates}],
+    }
+    torch.save({**state, **({"last_optimizer_state": {}} if optimizer else {})}, path)
+
+
+def truncate(path: Path, kept: int) -> None:
+    path.write_bytes(path.read_bytes()[:kept])
+
+
+@pytest.fixture
+def save_dir(tmp_path: Path) -> Path:
+    for name, updates in (("1_900", 900), ("2_1000", 1000), ("2_1100", 1100), ("last", 1100)):
+        save(tmp_path / f"checkpoint_{name}.pt", updates)
+    save(tmp_path / "checkpoint_mean.pt", 1100, optimizer=False)
+    return tmp_path
+
+
+def test_a_complete_or_missing_last_checkpoint_is_left_alone(
+    save_dir: Path, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in save_dir.iterdir()}
+    assert replace_broken_last_checkpoint(save_dir) is None
+    assert {path: path.read_bytes() for path in save_dir.iterdir()} == before
+    (save_dir / "checkpoint_last.pt").unlink()
+    assert replace_broken_last_checkpoint(save_dir) is None
+    assert not (save_dir / "checkpoint_last.pt").exists()
+    assert replace_broken_last_checkpoint(tmp_path / "new") is None
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2000, -1])
+def test_a_truncated_last_checkpoint_is_replaced_by_the_newest_complete_one(
+    save_dir: Path, kept: int
+) -> None:
+    last = save_dir / "checkpoint_last.pt"
+    truncate(last, kept)
+    truncate(save_dir / "checkpoint_2_1100.pt", 2000)
+    line = replace_broken_last_checkpoint(save_dir)
+    assert line == (
+        f"restart: {last} was truncated; replaced by checkpoint_2_1000.pt, of 1000 updates"
+    )
+    assert last.read_bytes() == (save_dir / "checkpoint_2_1000.pt").read_bytes()
+    assert replace_broken_last_checkpoint(save_dir) is None
+    assert not list(save_dir.glob(".*"))
+
+
+def test_it_may_be_replaced_by_the_best(save_dir: Path) -> None:
+    """fairseq writes it first at the end of an epoch, and copies it to the last one."""
+    save(save_dir / "checkpoint_best.pt", 1150)
+    truncate(save_dir / "checkpoint_last.pt", 500)
+    line = replace_broken_last_checkpoint(save_dir)
+    assert line is not None
+    assert "checkpoint_best.pt, of 1150 updates" in line
+
+
+def test_a_truncated_checkpoint_with_nothing_to_resume_from_is_refused(tmp_path: Path) -> None:
+    last = tmp_path / "checkpoint_last.pt"
+    save(last, 10)
+    truncate(last, 100)
+    save(tmp_path / "checkpoint_mean.pt", 10, optimizer=False)
+    message = (
+        f"{last} must be a complete checkpoint, but is truncated, and {tmp_path} holds no other "
+        "checkpoint to resume from."
+    )
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        replace_broken_last_checkpoint(tmp_path)
+    assert last.stat().st_size == 100
+
+
+def test_a_complete_last_checkpoint_with_code_is_refused_and_kept(save_dir: Path) -> None:
+    last = save_dir / "checkpoint_last.pt"
+    torch.save({"model": {}, "extra_state": Malicious(save_dir / "trace")}, last)
+    before = last.read_bytes()
+    with pytest.raises(UsageError, match="could run somebody else's code"):
+        replace_broken_last_checkpoint(save_dir)
+    assert last.read_bytes() == before
+    assert not (save_dir / "trace").exists()

@@ -1,4 +1,4 @@
-"""How commands leave when something is wrong with their output."""
+"""How commands exit when something is wrong with their output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PRINTS = "for _ in range({lines}): print('a line of twenty-two')"
 OTHER_PIPE = "r, w = os.pipe(); os.close(r); os.write(w, b'lost')"
 
 
-def leaves_with(body: str, **files: int) -> tuple[int, str]:
+def exit_status(body: str, **files: int) -> tuple[int, str]:
     script = f"import os\nfrom attn_nmt.command_line import run\ndef main():\n  {body}\nrun(main)"
     result = subprocess.run(
         [sys.executable, "-c", script],
@@ -28,17 +28,17 @@ def leaves_with(body: str, **files: int) -> tuple[int, str]:
     return result.returncode, result.stderr
 
 
-# Less than Python keeps back, and far more than a pipe takes.
+# Less than Python buffers, and far more than a pipe holds.
 @pytest.mark.parametrize("lines", [1, 20_000])
-def test_a_command_whose_reader_went_away_leaves_quietly(lines: int) -> None:
+def test_a_command_whose_reader_has_exited_ends_silently(lines: int) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        assert leaves_with(PRINTS.format(lines=lines), stdout=writer) == (141, "")
+        assert exit_status(PRINTS.format(lines=lines), stdout=writer) == (141, "")
     finally:
         os.close(writer)
 
 
-def test_another_pipe_that_breaks_is_an_error(tmp_path: Path) -> None:
+def test_any_other_broken_pipe_is_an_error(tmp_path: Path) -> None:
     with (tmp_path / "out").open("w") as out:
-        assert leaves_with(OTHER_PIPE, stdout=out.fileno()) == (1, "error: Broken pipe\n")
+        assert exit_status(OTHER_PIPE, stdout=out.fileno()) == (1, "error: Broken pipe\n")

@@ -1,10 +1,10 @@
-"""The doctor's list of combinations that fail."""
+"""The version conflicts that the doctor reports."""
 
 from __future__ import annotations
 
 import pytest
 
-from attn_nmt.doctor import conflicts
+from attn_nmt.doctor import find_conflicts
 
 HEALTHY = {
     "attn_nmt": "0.1.0",
@@ -19,8 +19,8 @@ HEALTHY = {
 
 @pytest.mark.parametrize("torch", ["2.11.0", "2.12.1", "2.13.0+cpu"])
 @pytest.mark.parametrize("python", ["3.11.7", "3.12.0"])
-def test_what_is_supported_is_healthy(python: str, torch: str) -> None:
-    assert conflicts({**HEALTHY, "torch": torch}, python) == []
+def test_supported_versions_have_no_conflict(python: str, torch: str) -> None:
+    assert find_conflicts({**HEALTHY, "torch": torch}, python) == []
 
 
 @pytest.mark.parametrize(
@@ -29,14 +29,14 @@ def test_what_is_supported_is_healthy(python: str, torch: str) -> None:
         ("torch", "2.10.0", "torch must be at least 2.11 and below 2.14, but is 2.10.0."),
         ("torch", "2.14.0", "torch must be at least 2.11 and below 2.14, but is 2.14.0."),
         ("numpy", "1.26.4", "numpy must be 2 or newer, but is 1.26.4."),
-        ("hydra-core", "1.0.7", "fairseq wants hydra-core 1.3.2, but 1.0.7 is installed."),
-        ("omegaconf", "2.3.1", "fairseq wants omegaconf 2.3.0, but 2.3.1 is installed."),
+        ("hydra-core", "1.0.7", "fairseq needs hydra-core 1.3.2, but 1.0.7 is installed."),
+        ("omegaconf", "2.3.1", "fairseq needs omegaconf 2.3.0, but 2.3.1 is installed."),
         ("fairseq-fixed", None, "fairseq-fixed is not installed."),
     ],
 )
 def test_each_conflict_is_one_sentence(package: str, version: str | None, sentence: str) -> None:
-    assert conflicts({**HEALTHY, package: version}, "3.11.7") == [sentence]
+    assert find_conflicts({**HEALTHY, package: version}, "3.11.7") == [sentence]
 
 
 def test_an_old_python_is_named() -> None:
-    assert conflicts(HEALTHY, "3.8.10") == ["Python must be 3.11 or newer, but is 3.8.10."]
+    assert find_conflicts(HEALTHY, "3.8.10") == ["Python must be 3.11 or newer, but is 3.8.10."]

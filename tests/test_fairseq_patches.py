@@ -1,4 +1,4 @@
-"""The faults of fairseq that are mended on import: each shown first, then gone."""
+"""The bugs of fairseq that are patched on import: each is shown without and with its patch."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from attn_nmt.command_line import UsageError
 
 
 @pytest.fixture(autouse=True)
-def repaired() -> None:
+def patched() -> None:
     fairseq_patches.apply()
 
 
 @pytest.mark.parametrize("sentences", [1, 5, 8, 100, 1014])
 @pytest.mark.parametrize("max_tokens", [80, 8000])
-def test_no_sentence_is_left_out(sentences: int, max_tokens: int) -> None:
+def test_no_sentence_is_dropped_after_the_last_full_batch(sentences: int, max_tokens: int) -> None:
     indices = numpy.arange(sentences)
     lengths = numpy.random.RandomState(0).randint(3, 10, size=sentences)
     arguments = {"num_tokens_vec": lengths, "num_tokens_fn": None, "max_tokens": max_tokens}
@@ -38,12 +38,12 @@ def test_no_sentence_is_left_out(sentences: int, max_tokens: int) -> None:
     assert numpy.concatenate(batches).tolist() == indices.tolist()
     for batch in batches:
         assert len(batch) * lengths[batch].max() <= max_tokens
-    unmended = data_utils.batch_by_size.__wrapped__
-    kept = unmended(indices, **arguments, required_batch_size_multiple=8)
+    unpatched = data_utils.batch_by_size.__wrapped__
+    kept = unpatched(indices, **arguments, required_batch_size_multiple=8)
     assert sum(map(len, kept)) == sentences - sentences % 8
 
 
-def test_a_refused_checkpoint_is_explained_without_advice_to_trust_it(tmp_path: Path) -> None:
+def test_a_refused_checkpoint_is_explained_without_the_advice_to_trust_it(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     torch.save({"model": {}, "args": pickle.PickleError("any class")}, path)
     with pytest.raises(UsageError, match="holds _?pickle.PickleError; .* so it was refused.$"):
@@ -53,7 +53,7 @@ def test_a_refused_checkpoint_is_explained_without_advice_to_trust_it(tmp_path: 
 
 
 @pytest.mark.parametrize("flag", ["--bf16", "--memory-efficient-bf16"])
-def test_bf16_does_not_ask_for_a_tpu(flag: str) -> None:
+def test_bf16_does_not_imply_a_tpu(flag: str) -> None:
     arguments = ["data-bin", "--task", "translation", "--arch", "transformer", flag]
 
     def parsed(parse: Any, *more: str) -> Namespace:
@@ -67,7 +67,7 @@ def test_bf16_does_not_ask_for_a_tpu(flag: str) -> None:
 
 
 class Sentences(FairseqDataset):
-    """Forty sentences of one length, in an order that is drawn."""
+    """Forty sentences of one length, in random order."""
 
     def __len__(self) -> int:
         return 40
@@ -84,31 +84,31 @@ class Sentences(FairseqDataset):
 
 
 def drawn(get_batch_iterator: Any, epoch: int, **options: Any) -> tuple[int, list[list[int]]]:
-    """The epoch, and the batches that a process draws that starts in it."""
+    """The epoch, and the batches of a process that starts in it."""
     task = FairseqTask(Namespace())
     found = get_batch_iterator(task, Sentences(), max_tokens=20, epoch=epoch, **options)
     return found.epoch, [list(batch) for batch in found.frozen_batches]
 
 
-def test_batches_are_those_of_epoch_1_in_whichever_training_resumes() -> None:
-    mended, unmended = FairseqTask.get_batch_iterator, FairseqTask.get_batch_iterator.__wrapped__
-    first = drawn(unmended, 1)[1]
-    assert drawn(mended, 1) == (1, first)
-    assert drawn(mended, 3) == (3, first)
-    assert drawn(unmended, 3) != (3, first)
-    # Asked for new batches every epoch, it draws them.
+def test_batches_are_those_of_epoch_1_in_whatever_epoch_training_resumes() -> None:
+    patched, unpatched = FairseqTask.get_batch_iterator, FairseqTask.get_batch_iterator.__wrapped__
+    first = drawn(unpatched, 1)[1]
+    assert drawn(patched, 1) == (1, first)
+    assert drawn(patched, 3) == (3, first)
+    assert drawn(unpatched, 3) != (3, first)
+    # Unless new batches are requested in every epoch.
     for option in ("disable_iterator_cache", "update_epoch_batch_itr"):
-        assert drawn(mended, 3, **{option: True}) == drawn(unmended, 3)
+        assert drawn(patched, 3, **{option: True}) == drawn(unpatched, 3)
 
 
-def test_an_iterator_that_is_kept_stays_in_its_epoch() -> None:
+def test_a_reused_iterator_stays_in_its_epoch() -> None:
     task, sentences = FairseqTask(Namespace()), Sentences()
     kept = task.get_batch_iterator(sentences, max_tokens=20, epoch=2)
     assert task.get_batch_iterator(sentences, max_tokens=20, epoch=3) is kept
     assert kept.epoch == 2
 
 
-def test_what_processes_send_each_other_to_resume_can_be_loaded() -> None:
+def test_the_state_that_processes_broadcast_to_resume_can_be_loaded() -> None:
     tensors: list[torch.Tensor] = []
     sent = io.BytesIO()
     state = {"model": {"w": torch.ones(2)}, "size": torch.Size([2]), "on": torch.device("cpu")}
@@ -119,14 +119,14 @@ def test_what_processes_send_each_other_to_resume_can_be_loaded() -> None:
     assert (received["size"], received["on"]) == (state["size"], state["on"])
 
 
-def test_threads_that_read_ahead_end_before_the_process() -> None:
-    """A reader that is always at work would be alive at exit, and blocked in its queue."""
+def test_prefetching_threads_end_before_the_process() -> None:
+    """A thread with more to prefetch would be alive at exit, and blocked in its queue."""
     code = """
 import atexit, threading, time
 from fairseq.data import iterators
 def report():
     print(sum(isinstance(t, iterators.BackgroundConsumer) for t in threading.enumerate()))
-atexit.register(report)  # runs after what is registered later
+atexit.register(report)  # runs after the handlers that are registered later
 from attn_nmt import fairseq_patches
 {apply}
 batches = iterators.BufferedIterator(2, iterators.CountingIterator(list(range(10**6))))

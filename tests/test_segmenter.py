@@ -1,4 +1,4 @@
-"""Plain text to subwords, by the rules of each side's language."""
+"""Plain text to subwords and back, by the rules of each language."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from attn_nmt.segmenter import Segmenter
 
 
 @pytest.mark.parametrize("normalized", [False, True])
-def test_each_side_has_the_rules_of_its_language(tmp_path: Path, normalized: bool) -> None:
-    """Moses splits an apostrophe one way in French and another in English."""
-    # Codes that merge nothing that is here: every letter is a subword.
+def test_each_side_is_tokenised_by_the_rules_of_its_language(
+    tmp_path: Path, normalized: bool
+) -> None:
+    """Moses splits at apostrophes in one way in French and in another in English."""
+    # Codes that merge nothing in these texts: every letter is a subword.
     (tmp_path / "bpe.codes").write_text("#version: 0.2\nx y\n")
     card = DataCard(
         corpus="own",
@@ -37,3 +39,4 @@ def test_each_side_has_the_rules_of_its_language(tmp_path: Path, normalized: boo
     assert joined(segmenter.encode(" l'eau  „ ")) == f"l' eau {mark}"
     assert joined(segmenter.encode_target("it's „")) == f"it 's {mark}"
     assert joined(segmenter.encode("it's")) == "it' s"
+    assert segmenter.decode(segmenter.encode_target("it's (all) right.")) == "it's (all) right."

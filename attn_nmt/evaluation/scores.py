@@ -1,4 +1,4 @@
-"""The labelled scores: each says what it was computed on, and with which settings."""
+"""Labelled scores: each says what it was computed on, and with which settings."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ class Scores:
     """Scores of one system on one test set, in percent."""
 
     bleu: float
-    """sacreBLEU of plain text against the raw reference: the one to compare with others."""
+    """sacreBLEU of plain text against the raw reference: the one comparable between papers."""
     bleu_signature: str
     bleu_tokenized: float
-    """BLEU of Moses tokens, as most papers before 2018 report it."""
+    """BLEU of Moses tokens, as in most papers before 2018."""
     bleu_compound_split: float
-    """The same with ``a-b`` counted as three tokens, as in Vaswani et al. (2017); higher."""
+    """The same with ``a-b`` as three tokens, as in Vaswani et al. (2017); higher."""
     chrf: float
     chrf_signature: str
     sentences: int
     subset: dict[str, list[int]] = field(default_factory=dict)
-    """Of each file of the corpus that is not the known one, its lines and those of the known one;
-    such scores cannot be compared with other people's."""
+    """For each file of the corpus that differs from the published one: its lines, the published
+    lines. Such scores are not comparable with published ones."""
 
     def labelled(self) -> str:
-        """Return one line a score."""
+        """Return one line per score."""
         return (
             f"BLEU = {self.bleu:.2f} {self.bleu_signature}\n"
             f"BLEU, tokenised = {self.bleu_tokenized:.2f}\n"
             f"BLEU, tokenised and compound-split = {self.bleu_compound_split:.2f}\n"
             f"chrF = {self.chrf:.2f} {self.chrf_signature}"
-        ) + self._caution()
+        ) + self._subset_warning()
 
-    def _caution(self) -> str:
+    def _subset_warning(self) -> str:
         if not self.subset:
             return ""
-        parts = [f"{name} {found} of {known}" for name, (found, known) in self.subset.items()]
+        parts = [f"{name} {lines} of {known}" for name, (lines, known) in self.subset.items()]
         return "\nNot the known corpus (lines of each file): " + ", ".join(parts)
 
     def as_dict(self) -> dict[str, Any]:
@@ -63,10 +63,10 @@ def score(
     *,
     subset: dict[str, list[int]] | None = None,
 ) -> Scores:
-    """Score plain-text hypotheses against the raw references, one a sentence.
+    """Score plain-text hypotheses against the raw references, one per sentence.
 
     Raises:
-        UsageError: if there are more of one than of the other.
+        UsageError: if their numbers differ.
     """
     if len(hypotheses) != len(references):
         raise UsageError(
@@ -92,13 +92,16 @@ def score(
 def sentence_scores(hypotheses: list[str], references: list[str]) -> list[tuple[float, float]]:
     """Return sentence BLEU and chrF of each pair, in percent.
 
-    BLEU takes no order of n-grams that the sentence is too short for; its mean is not the BLEU of
-    the whole.
+    BLEU leaves out the n-gram orders that the sentence is too short for. The mean of sentence
+    scores is not the BLEU of the corpus.
     """
     bleu, chrf = BLEU(effective_order=True), CHRF()
     return [
-        (bleu.sentence_score(one, [right]).score, chrf.sentence_score(one, [right]).score)
-        for one, right in zip(hypotheses, references, strict=True)
+        (
+            bleu.sentence_score(hypothesis, [reference]).score,
+            chrf.sentence_score(hypothesis, [reference]).score,
+        )
+        for hypothesis, reference in zip(hypotheses, references, strict=True)
     ]
 
 
@@ -106,12 +109,12 @@ def split_compounds(line: str) -> str:
     """Split ``a-b`` into three tokens, as tensor2tensor's get_ende_bleu.sh does.
 
     Raises:
-        UsageError: if hyphens were split by the tokeniser already; the score would be inflated.
+        UsageError: if the tokeniser already split hyphens, which would inflate the score.
     """
     if "@-@" in line.split():
         raise UsageError(
             "Compound splitting must start from whole hyphens, but the text holds the token @-@, "
-            "made by aggressive hyphen splitting."
+            "from aggressive hyphen splitting."
         )
     return _HYPHEN.sub(r"\1 ##AT##-##AT## \2", line)
 
@@ -126,6 +129,6 @@ def _tokenize(lines: list[str], lang: str) -> list[str]:
 
 
 def _token_bleu(hypotheses: list[str], references: list[str]) -> float:
-    # force: sacreBLEU warns about tokenised input, which is what this score is about.
+    # force: no warning about tokenised input, which is intended here.
     metric = BLEU(tokenize="none", force=True)
     return float(round(metric.corpus_score(hypotheses, [references]).score, 2))

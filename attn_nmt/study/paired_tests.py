@@ -11,10 +11,9 @@ from typing import Any
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.significance import PairedTest
 
-from attn_nmt.checkpoints import load_checkpoint
+from attn_nmt.checkpoints import find_checkpoint, load_checkpoint
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
-from attn_nmt.evaluation.translate import find_checkpoint
 from attn_nmt.study.running.run_directory import read_result
 from attn_nmt.study.tables import Row
 

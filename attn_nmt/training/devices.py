@@ -1,4 +1,4 @@
-"""Which devices there are: the GPUs of this node, and the nodes."""
+"""The available devices: the GPUs of this node, and the nodes."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from attn_nmt.command_line import UsageError
 from attn_nmt.training.options import Options
 
 DEFAULT_PORT = 29500
-# Below those that systems hand out by themselves.
+# Below the ports that operating systems assign by themselves.
 _FIRST_PORT, _PORTS = 15000, 15000
 
 
 @dataclass(frozen=True)
 class Gpus:
-    """The GPUs that this process may see."""
+    """The GPUs that are visible to this process."""
 
     count: int
     bf16: bool
-    """Whether they compute in bfloat16, not only emulate it."""
+    """Whether they support bfloat16 in hardware, without emulation."""
 
 
 @dataclass(frozen=True)
 class Nodes:
-    """The nodes that train together, and where node 0 listens."""
+    """The nodes that train together, and the address of node 0."""
 
     count: int
     rank: int | None
-    """None if there are several and nothing tells which this one is."""
+    """None if there are several and nothing says which one this is."""
     host: str
     port: int
 
 
 def find_gpus() -> Gpus:
-    """Return what PyTorch sees."""
+    """Return the GPUs that PyTorch sees."""
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -50,31 +50,30 @@ def find_nodes(
     free_port: int,
     first_host: Callable[[str], str | None],
 ) -> Nodes:
-    """Return the nodes, from flags or, where they are silent, from SLURM.
+    """Return the nodes, from flags or else from SLURM.
 
-    ``free_port`` is a port of this machine, for one node alone; ``first_host`` gives the first name
-    of SLURM's list of nodes, or None.
+    ``free_port`` is a port of this machine, for a single node; ``first_host`` returns the first
+    name in SLURM's list of nodes, or None.
 
     Raises:
-        UsageError: if flags contradict each other, or SLURM started something else than one task
-            a node.
+        UsageError: if flags contradict each other, or SLURM did not start one task per node.
     """
-    slurm = int(environ.get("SLURM_STEP_NUM_NODES") or environ.get("SLURM_NNODES") or 1)
-    _check_one_task_a_node(environ, slurm)
-    count = options.nodes or slurm
+    slurm_count = int(environ.get("SLURM_STEP_NUM_NODES") or environ.get("SLURM_NNODES") or 1)
+    _check_one_task_per_node(environ, slurm_count)
+    count = options.nodes or slurm_count
     if options.node_rank is not None and options.node_rank >= count:
         raise UsageError(f"--node-rank must be below --nodes, {count}, but is {options.node_rank}.")
     if count == 1:
         return Nodes(1, 0, "127.0.0.1", free_port)
-    if options.node_rank is None and slurm > 1:
-        return _slurm_nodes(options, environ, count, slurm, first_host)
+    if options.node_rank is None and slurm_count > 1:
+        return _slurm_nodes(options, environ, count, slurm_count, first_host)
     if options.node_rank is not None and options.master is None:
         raise UsageError("--master must be given with --node-rank, but is not.")
     return Nodes(count, options.node_rank, *_address(options.master or socket.gethostname()))
 
 
 def first_slurm_host(nodelist: str) -> str | None:
-    """Return the first of SLURM's nodes, such as node01 of node[01-04], or None without SLURM."""
+    """Return the first node, such as node01 of node[01-04], or None without SLURM."""
     try:
         command = ["scontrol", "show", "hostnames", nodelist]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
@@ -83,19 +82,19 @@ def first_slurm_host(nodelist: str) -> str | None:
 
 
 def find_free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
+    """Return an unused port of this machine."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
-def _check_one_task_a_node(environ: Mapping[str, str], nodes: int) -> None:
-    """Refuse several tasks a node, each of which would start processes of its own."""
+def _check_one_task_per_node(environ: Mapping[str, str], nodes: int) -> None:
+    """Refuse several tasks per node, each of which would start processes of its own."""
     tasks = environ.get("SLURM_STEP_NUM_TASKS", str(nodes))
     if tasks != str(nodes):
         raise UsageError(
-            "train.sh must be started once a node (srun --ntasks-per-node=1), since it starts the "
-            f"processes itself, but SLURM_STEP_NUM_TASKS is {tasks} on {nodes} nodes."
+            "train.sh must be started once per node (srun --ntasks-per-node=1), since it starts "
+            f"the processes itself, but SLURM_STEP_NUM_TASKS is {tasks} on {nodes} nodes."
         )
 
 
@@ -103,15 +102,17 @@ def _slurm_nodes(
     options: Options,
     environ: Mapping[str, str],
     count: int,
-    slurm: int,
+    slurm_count: int,
     first_host: Callable[[str], str | None],
 ) -> Nodes:
-    """Return the nodes of a job step; every node runs this, and must find the same."""
-    if count != slurm:
-        raise UsageError(f"--nodes must be the number of SLURM's nodes, {slurm}, but is {count}.")
+    """Return the nodes of a job step; every node runs this, with the same result."""
+    if count != slurm_count:
+        raise UsageError(
+            f"--nodes must be the number of SLURM's nodes, {slurm_count}, but is {count}."
+        )
     if "SLURM_STEP_NUM_TASKS" not in environ:
         raise UsageError(
-            "train.sh must be started by srun, once on each node, "
+            "train.sh must be started by srun, once per node, "
             f"but SLURM_STEP_NUM_TASKS is not set on {count} nodes."
         )
     nodelist = environ.get("SLURM_STEP_NODELIST") or environ.get("SLURM_JOB_NODELIST", "")

@@ -1,4 +1,4 @@
-"""Starting the commands: one takes this process over; several live and die together."""
+"""Starting the commands: one replaces this process; several are stopped together."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import time
 from collections.abc import Callable, Sequence
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.training.plan import Command
+from attn_nmt.training.command import Command
 
-_SECONDS_A_LOOK = 0.1
-_SECONDS_TO_STOP = 10.0
+_POLL_INTERVAL = 0.1
+_STOP_TIMEOUT = 10.0
 _PR_SET_PDEATHSIG = 1
 
 
 def launch(commands: Sequence[Command]) -> None:
-    """Run the commands until all are done; a single one takes over this process.
+    """Run the commands until all have finished; a single one replaces this process.
 
     Raises:
-        UsageError: if one of several fails, or dies; the others are stopped then.
+        UsageError: if one of several fails; the others are stopped then.
     """
     sys.stdout.flush()
     if len(commands) == 1:
         argv = commands[0].argv
-        # Signals then reach the training itself, and nothing is left if it is killed.
+        # So that signals reach the training itself, and no parent outlives it.
         os.execve(argv[0], argv, {**os.environ, **commands[0].environment})
     run_together(commands)
 
@@ -35,17 +35,17 @@ def launch(commands: Sequence[Command]) -> None:
 def run_together(commands: Sequence[Command]) -> None:
     """Run the commands side by side.
 
-    An interrupt, or the failure of one, stops all; so does the death of this process, on Linux.
+    An interrupt or the failure of one stops all; on Linux, so does the death of this process.
 
     Raises:
-        UsageError: if one leaves with anything but 0.
+        UsageError: if one exits with anything but 0.
     """
     processes: list[subprocess.Popen[bytes]] = []
-    follow = die_with(os.getpid())
+    preexec = die_with(os.getpid())
     try:
         for command in commands:
             environment = {**os.environ, **command.environment}
-            processes.append(subprocess.Popen(command.argv, env=environment, preexec_fn=follow))
+            processes.append(subprocess.Popen(command.argv, env=environment, preexec_fn=preexec))
         _wait(processes)
     finally:
         _stop(processes)
@@ -57,19 +57,19 @@ def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         for rank, code in enumerate(codes):
             if code:
                 raise UsageError(
-                    f"All {len(codes)} processes must succeed, but number {rank} left with {code}, "
-                    "so the others were stopped; see above."
+                    f"All {len(codes)} processes must succeed, but number {rank} exited with "
+                    f"{code}, so the others were stopped; see above."
                 )
         if all(code == 0 for code in codes):
             return
-        time.sleep(_SECONDS_A_LOOK)
+        time.sleep(_POLL_INTERVAL)
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """End what still runs: politely, then not."""
+    """Terminate what still runs, and kill what does not end in time."""
     for process in processes:
-        process.terminate()  # does nothing to one that has ended
-    end = time.monotonic() + _SECONDS_TO_STOP
+        process.terminate()  # no effect on one that has ended
+    end = time.monotonic() + _STOP_TIMEOUT
     for process in processes:
         try:
             process.wait(max(0.0, end - time.monotonic()))
@@ -79,17 +79,17 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def die_with(parent: int) -> Callable[[], None] | None:
-    """Return what makes a new process die with this one, even if this one is killed.
+    """Return the ``preexec_fn`` that lets a child be killed when its parent dies, on Linux.
 
-    Left over, it would go on writing checkpoints beside the next start of the same command.
+    A child that survives would keep writing checkpoints beside the next run of the same command.
     """
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None).prctl
 
-    def follow() -> None:
+    def preexec() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died in between
+        if os.getppid() != parent:  # it died before prctl
             os._exit(1)
 
-    return follow
+    return preexec

@@ -1,4 +1,4 @@
-"""The command line of ``train.sh``, and the rules that need no device to check."""
+"""The command line of ``train.sh``, and the rules that can be checked without a device."""
 
 from __future__ import annotations
 
@@ -17,41 +17,42 @@ PRECISIONS = ("bf16", "fp16", "fp32")
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for; None is where devices or the environment decide."""
+    """The command line; None where devices or the environment decide."""
 
     arch: str
     data_bin: Path
     save_dir: Path
     max_tokens: int = 4096
-    """Tokens of a batch on one device, on the longer side, padding included."""
+    """Tokens per batch on one device, on the longer side, padding included."""
     tokens_per_update: int = TOKENS_PER_UPDATE
     update_freq: str | None = None
-    """fairseq's own, instead of the one that ``tokens_per_update`` leads to."""
+    """fairseq's own, instead of the one derived from ``tokens_per_update``."""
     precision: str | None = None
     processes: int | None = None
     nodes: int | None = None
     node_rank: int | None = None
     master: str | None = None
     flags: tuple[str, ...] = ()
-    """What goes to fairseq-train as it is; it comes last, and so wins."""
+    """Passed on to fairseq-train; they come last, and so override the recipe."""
 
 
 def read(arguments: Sequence[str]) -> Options:
     """Read a command line.
 
     Raises:
-        UsageError: if a value breaks a rule; a missing or misspelt part leaves with 2, as argparse.
+        UsageError: if a value breaks a rule.
+        SystemExit: from argparse, if a part is missing.
     """
     known, flags = _parser().parse_known_args(arguments)
     values = vars(known)
-    wanted = values.pop("tokens_per_update")
-    if wanted is not None and known.update_freq is not None:
+    tokens_per_update = values.pop("tokens_per_update")
+    if tokens_per_update is not None and known.update_freq is not None:
         raise UsageError(
             "--update-freq must be given without --tokens-per-update, from which it follows, "
             "but both are given."
         )
     if known.update_freq is not None:
-        for batches in known.update_freq.split(","):  # one number an epoch
+        for batches in known.update_freq.split(","):  # one number per epoch
             positive("--update-freq")(batches)
     if known.precision not in (None, *PRECISIONS):
         raise UsageError(
@@ -61,30 +62,31 @@ def read(arguments: Sequence[str]) -> Options:
     if rank is not None and not (rank.isascii() and rank.isdecimal()):
         raise UsageError(f"--node-rank must be a whole number of at least 0, but is {rank!r}.")
     values["node_rank"] = None if rank is None else int(rank)
-    return Options(**values, tokens_per_update=wanted or TOKENS_PER_UPDATE, flags=tuple(flags))
+    values["tokens_per_update"] = tokens_per_update or TOKENS_PER_UPDATE
+    return Options(**values, flags=tuple(flags))
 
 
 def flags() -> list[str]:
-    """Return the flags that are train.sh's own."""
+    """Return the names of train.sh's own flags."""
     return list(_parser()._option_string_actions)
 
 
-def check_files(options: Options) -> None:
-    """Refuse folders that fairseq-train could not use.
+def check_directories(options: Options) -> None:
+    """Refuse directories that fairseq-train could not use.
 
     Raises:
         UsageError: naming DATA_BIN or SAVE_DIR.
     """
     if not options.data_bin.is_dir():
-        raise UsageError(f"DATA_BIN must be a folder, but {options.data_bin} is none.")
+        raise UsageError(f"DATA_BIN must be a directory, but {options.data_bin} is not one.")
     if options.save_dir.exists() and not options.save_dir.is_dir():
-        raise UsageError(f"SAVE_DIR must be a folder, but {options.save_dir} is none.")
+        raise UsageError(f"SAVE_DIR must be a directory, but {options.save_dir} is not one.")
 
 
 def check_started_once(environ: Mapping[str, str]) -> None:
-    """Refuse to be one of many processes, such as torchrun starts.
+    """Refuse to be one of several processes, such as those that torchrun starts.
 
-    fairseq-train without GPUs would let each of them train alone and write the same files.
+    Without GPUs, fairseq-train would let each of them train alone and write the same files.
 
     Raises:
         UsageError: if WORLD_SIZE in the environment is more than 1.
@@ -92,7 +94,7 @@ def check_started_once(environ: Mapping[str, str]) -> None:
     size = environ.get("WORLD_SIZE", "1")
     if size.isdecimal() and int(size) > 1:
         raise UsageError(
-            "train.sh must be started once a node, since it starts the processes itself, "
+            "train.sh must be started once per node, since it starts the processes itself, "
             f"but WORLD_SIZE is {size}."
         )
 
@@ -101,9 +103,9 @@ def check_arch(arch: str) -> None:
     """Refuse an ARCH that neither fairseq nor this package knows.
 
     Raises:
-        UsageError: with the name nearest to it.
+        UsageError: with the nearest name.
     """
-    logging.disable(logging.INFO)  # fairseq tells what it would like to have installed
+    logging.disable(logging.INFO)  # fairseq logs which optional packages are missing
     from fairseq.models import ARCH_MODEL_REGISTRY
 
     import attn_nmt.models  # noqa: F401  registers the architectures
@@ -126,21 +128,23 @@ def _parser() -> ArgumentParser:
     parser.add_argument("arch", metavar="ARCH", help="such as attn_transformer_wmt_en_de")
     parser.add_argument("data_bin", metavar="DATA_BIN", type=Path)
     parser.add_argument(
-        "save_dir", metavar="SAVE_DIR", type=Path, help="checkpoints; goes on there"
+        "save_dir", metavar="SAVE_DIR", type=Path, help="of checkpoints; resumes from there"
     )
     numbers = {
-        "--tokens-per-update": "tokens that an update is to see (30000)",
-        "--max-tokens": "tokens of a batch on one device (4096)",
+        "--tokens-per-update": "tokens per update (30000)",
+        "--max-tokens": "tokens per batch on one device (4096)",
         "--processes": "processes on this node (all GPUs; 1 without any)",
-        "--nodes": "machines that train together (1, or SLURM's)",
+        "--nodes": "machines that train together (1, or as many as SLURM's)",
     }
     for flag, text in numbers.items():
         default = 4096 if flag == "--max-tokens" else None
         parser.add_argument(flag, metavar="N", type=positive(flag), default=default, help=text)
-    parser.add_argument("--update-freq", metavar="N", help="batches of an update, a device")
-    parser.add_argument("--node-rank", metavar="R", help="which node this is, from 0")
+    parser.add_argument("--update-freq", metavar="N", help="batches per update and device")
+    parser.add_argument("--node-rank", metavar="R", help="index of this node, from 0")
     parser.add_argument("--master", metavar="HOST[:PORT]", help="where node 0 listens")
     parser.add_argument(
-        "--precision", metavar="TYPE", help="bf16, fp16 or fp32 (on GPUs the first they have)"
+        "--precision",
+        metavar="TYPE",
+        help="bf16, fp16 or fp32 (on GPUs the first that they support)",
     )
     return parser

@@ -29,32 +29,32 @@ CATEGORIES: dict[str, tuple[Sequence[Frame], int]] = {
     "languages": (languages.FRAMES, 6),
     "numbers": (numbers.FRAMES, 12),
 }
-MOST_PAIRS = 60_000  # every category can give its share of so many; a test draws them all
-FEWEST_WORDS, MOST_WORDS = 3, 20
-MOST_DRAWS = 20  # per pair kept
+MAX_PAIRS = 60_000  # every category has enough for its share of them; a test draws them all
+MIN_WORDS, MAX_WORDS = 3, 20
+MAX_DRAWS = 20  # per pair kept
 
 
 def counts(total: int) -> dict[str, int]:
-    """Return how many of `total` pairs each category gives; what rounding leaves is dates."""
+    """Return how many of `total` pairs each category has; dates also have the remainder."""
     shares = {name: total * share // 100 for name, (_, share) in CATEGORIES.items()}
     shares["dates"] += total - sum(shares.values())
     return shares
 
 
 def fits(text: str) -> bool:
-    """Return whether `text` has the number of words that the corpus allows."""
-    return FEWEST_WORDS <= len(text.split()) <= MOST_WORDS
+    """Return whether `text` has an allowed number of words."""
+    return MIN_WORDS <= len(text.split()) <= MAX_WORDS
 
 
 def draw(seed: int, total: int) -> dict[str, list[Pair]]:
-    """Return `total` pairs by category: no English or German sentence occurs twice."""
+    """Return `total` pairs by category; no English or German sentence occurs twice."""
     english_seen: set[str] = set()
     german_seen: set[str] = set()
     drawn: dict[str, list[Pair]] = {}
     for name, count in counts(total).items():
         kept = drawn[name] = []
         candidates = stream(CATEGORIES[name][0], Random(f"{seed} {name}"))
-        for english, german in islice(candidates, MOST_DRAWS * count):
+        for english, german in islice(candidates, MAX_DRAWS * count):
             if len(kept) == count:
                 break
             new = english not in english_seen and german not in german_seen
@@ -70,17 +70,17 @@ def draw(seed: int, total: int) -> dict[str, list[Pair]]:
 def generate(*, seed: int, train: int, valid: int, test: int) -> dict[str, list[Pair]]:
     """Return the (English, German) pairs of the three splits, made from the CLDR and num2words.
 
-    The same seed and library versions give the same pairs in the same order. Over all splits one
-    English sentence has one German translation and the other way round.
+    The same seed and library versions give the same pairs in the same order. Over all splits, the
+    relation between English and German sentences is one to one.
     """
     sizes = {"train": train, "valid": valid, "test": test}
     for name, size in sizes.items():
         if size < 0:
             raise ValueError(f"`{name}` must be at least 0, but is {size} instead.")
-    most = MOST_PAIRS - valid - test
-    if train > most:
+    maximum = MAX_PAIRS - valid - test
+    if train > maximum:
         raise ValueError(
-            f"`train` must be at most {most} with these sources, but is {train} instead."
+            f"`train` must be at most {maximum} with these sources, but is {train} instead."
         )
     drawn = draw(seed, sum(sizes.values()))
     mixed = [pair for pairs in drawn.values() for pair in pairs]

@@ -1,8 +1,6 @@
-"""WMT14 English-German, from the archives to subwords.
+"""WMT14 English-German, from the archives to clean text.
 
-- ``archives``: where they are, and what is known of them
-- ``extract``: files out of an archive that may be damaged, or hostile
-- ``sgm``: the format of the test set
-- ``read``: archives to text, with every count checked
+- ``archives``: where they are, what is known about them; verifying and extracting them
+- ``read``: their text, checked against the published numbers of lines
 - ``clean``: punctuation, tokens, and which training pairs are kept
 """

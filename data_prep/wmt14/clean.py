@@ -1,4 +1,4 @@
-"""Punctuation, tokens, and which training pairs are kept."""
+"""Normalised punctuation, tokens, and which training pairs are kept."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import NamedTuple, TextIO
 from tqdm import tqdm
 
 from attn_nmt import moses
-from data_prep.parallel import mapped
-from data_prep.segment import LANGUAGES
+from data_prep.parallel import ordered_map
+from data_prep.text import LANGUAGES
 
 Pair = tuple[str, str]
-MOST_TOKENS = 250
-LARGEST_RATIO = 1.5
-HELD_OUT_EVERY = 100
+MAX_TOKENS = 250
+MAX_RATIO = 1.5
+HELD_OUT_INTERVAL = 100
 
 
 class CleanPair(NamedTuple):
-    """A pair in the three forms in which it is needed."""
+    """A pair in the three forms in which it is written."""
 
     raw: Pair
     normalized: Pair
@@ -30,9 +30,9 @@ class CleanPair(NamedTuple):
 
 
 def pair_cleaner(*, aggressive_hyphens: bool) -> Callable[[Pair], CleanPair]:
-    """Return what normalises and tokenises a pair, by Moses's rules for each language.
+    """Return what normalises and tokenises a pair by Moses's rules for each language.
 
-    Loads the rules; to be made once a process.
+    It loads these rules, so it is called once per process.
     """
     normalize = [moses.punctuation_normalizer(lang) for lang in LANGUAGES]
     tokenize = [moses.tokenizer(lang, aggressive_hyphens=aggressive_hyphens) for lang in LANGUAGES]
@@ -45,48 +45,51 @@ def pair_cleaner(*, aggressive_hyphens: bool) -> Callable[[Pair], CleanPair]:
 
 
 def reason_to_drop(tokens: Pair) -> str | None:
-    """Return why a training pair is left out, as Moses's clean-corpus-n has it; None to keep it.
+    """Return why a training pair is dropped, as by Moses's clean-corpus-n, or None to keep it.
 
-    Kept are pairs of 1 to 250 tokens a side, neither side longer than 1.5 times the other.
+    Pairs are kept with 1 to 250 tokens on either side, neither 1.5 times longer than the other.
     """
     source, target = (len(side.split()) for side in tokens)
     if not source or not target:
         return "blank"
-    if max(source, target) > MOST_TOKENS:
-        return f"more than {MOST_TOKENS} tokens"
-    if max(source, target) > LARGEST_RATIO * min(source, target):
-        return f"more than {LARGEST_RATIO} times as long"
+    if max(source, target) > MAX_TOKENS:
+        return f"more than {MAX_TOKENS} tokens"
+    if max(source, target) > MAX_RATIO * min(source, target):
+        return f"more than {MAX_RATIO} times as long"
     return None
 
 
 def write_training_text(
     pairs: Iterable[Pair],
-    folder: Path,
+    stage: Path,
     form: str,
     *,
     aggressive_hyphens: bool,
     held_out: bool,
     workers: int,
 ) -> Counter[str]:
-    """Write the pairs that are kept to ``FORM/train.en`` and ``.de``; return what was dropped.
+    """Write the pairs that are kept to ``FORM/train.en`` and ``.de``; return the dropped ones.
 
     Args:
-        form: "tokens" or "normalized", a folder to make.
-        held_out: write every hundredth of them to ``valid`` instead, and its raw text to ``raw/``.
+        form: "tokens" or "normalized", a directory to create.
+        held_out: write every hundredth pair to ``valid`` instead, and its raw text to ``raw/``.
+
+    Returns:
+        The number of dropped pairs by reason.
     """
     dropped: Counter[str] = Counter()
     make = partial(pair_cleaner, aggressive_hyphens=aggressive_hyphens)
     with ExitStack() as stack:
-        train = _open_sides(stack, folder / form, "train")
-        valid = _open_sides(stack, folder / form, "valid") if held_out else []
-        raw = _open_sides(stack, folder / "raw", "valid") if held_out else []
+        train = _open_sides(stack, stage / form, "train")
+        valid = _open_sides(stack, stage / form, "valid") if held_out else []
+        raw = _open_sides(stack, stage / "raw", "valid") if held_out else []
         kept = 0
-        for pair in tqdm(mapped(make, pairs, workers), desc=f"{form}/train", unit=" pairs"):
+        for pair in tqdm(ordered_map(make, pairs, workers), desc=f"{form}/train", unit=" pairs"):
             if reason := reason_to_drop(pair.tokens):
                 dropped[reason] += 1
                 continue
             kept += 1
-            is_held_out = held_out and kept % HELD_OUT_EVERY == 0
+            is_held_out = held_out and kept % HELD_OUT_INTERVAL == 0
             _write(valid if is_held_out else train, getattr(pair, form))
             if is_held_out:
                 _write(raw, pair.raw)
@@ -94,20 +97,22 @@ def write_training_text(
 
 
 def write_evaluation_text(
-    pairs: Iterable[Pair], folder: Path, form: str, split: str, *, aggressive_hyphens: bool
+    pairs: Iterable[Pair], stage: Path, form: str, split: str, *, aggressive_hyphens: bool
 ) -> None:
-    """Do the same for a validation or test set, of which nothing is dropped."""
+    """Write a validation or test set in the same form, without dropping any pair."""
     clean = pair_cleaner(aggressive_hyphens=aggressive_hyphens)
     with ExitStack() as stack:
-        files = _open_sides(stack, folder / form, split)
+        files = _open_sides(stack, stage / form, split)
         for pair in pairs:
             _write(files, getattr(clean(pair), form))
 
 
-def _open_sides(stack: ExitStack, folder: Path, split: str) -> list[TextIO]:
-    folder.mkdir(parents=True, exist_ok=True)
+def _open_sides(stack: ExitStack, directory: Path, split: str) -> list[TextIO]:
+    directory.mkdir(parents=True, exist_ok=True)
     return [
-        stack.enter_context((folder / f"{split}.{lang}").open("w", encoding="utf-8", newline="\n"))
+        stack.enter_context(
+            (directory / f"{split}.{lang}").open("w", encoding="utf-8", newline="\n")
+        )
         for lang in LANGUAGES
     ]
 

@@ -1,80 +1,43 @@
-"""From archives to text: fetched, verified, extracted, counted."""
+"""The text of the archives: plain files and SGM, checked against the published numbers."""
 
 from __future__ import annotations
 
-import sys
-from argparse import Namespace
+import html
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.data_card import DataCard, sha256
-from data_prep.download import fetch
-from data_prep.segment import LANGUAGES
-from data_prep.text import Pairs, stream_lines
+from data_prep.text import Pairs, clean_line, decode, stream_lines
 from data_prep.wmt14.archives import Archive, Member
-from data_prep.wmt14.extract import extract
-from data_prep.wmt14.sgm import read_segments, read_sgm_pairs
 
 Subset = dict[str, list[int]]
+"""For each file that differs from the published one: its lines, the published lines."""
 
-
-def get_archive(archive: Archive, folder: Path, options: Namespace) -> Path:
-    """Return the verified archive: the one in a mirror folder itself, or a download in ``folder``.
-
-    Raises:
-        UsageError: if it cannot be had, or is not the known one and a subset is not allowed.
-    """
-    mirror: str | None = options.mirror
-    if mirror is not None and "://" not in mirror:
-        path = Path(mirror) / archive.name
-        if not path.is_file():
-            raise UsageError(f"--mirror must hold the file {archive.name}, but {path} is missing.")
-    elif not (path := folder / archive.name).is_file():
-        path = _fetch(archive, folder, mirror)
-    found = sha256(path)
-    if archive.sha256 is not None and found != archive.sha256 and not options.allow_subset:
-        if path.parent == folder:
-            # So that the next run downloads it again.
-            path.unlink()
-        raise UsageError(
-            f"{path} must have the SHA-256 {archive.sha256}, but has {found}; get it again, or "
-            "accept another version of it with --allow-subset."
-        )
-    return path
-
-
-def _fetch(archive: Archive, folder: Path, mirror: str | None) -> Path:
-    """Download from the mirror, or from the first public place that has the archive."""
-    *earlier, last = [mirror] if mirror is not None else archive.places
-    for place in earlier:
-        try:
-            return fetch(archive.name, place, folder)
-        except UsageError as error:
-            print(error, file=sys.stderr)
-    return fetch(archive.name, last, folder)
+_TAG = re.compile(
+    r"""<doc\s[^>]*?docid\s*=\s*["']?(?P<doc>[^"'\s>]+)[^>]*>
+      | <seg\s[^>]*?id\s*=\s*["']?(?P<seg>[^"'\s>]+)[^>]*>(?P<text>.*?)</seg\s*>""",
+    re.DOTALL | re.IGNORECASE | re.VERBOSE,
+)
 
 
 def check_counts(archives: list[Archive], text: Path, *, allow_subset: bool) -> Subset:
-    """Compare the lines of every extracted file with what is known.
-
-    Returns:
-        Of each file that differs, the number found and the known one.
+    """Compare the number of lines of every extracted file with the published one.
 
     Raises:
-        UsageError: if the sides differ from each other, or from the known number and a subset is
-            not allowed.
+        UsageError: if the sides of a corpus differ, or a number differs from the published one
+            and a subset is not allowed.
     """
     subset: Subset = {}
     for archive in archives:
-        found = [_count(text / member.path) for member in (archive.source, archive.target)]
+        counts = [_count(text / member.path) for member in (archive.source, archive.target)]
         # Segments are paired by name, whatever their number.
-        if found[0] != found[1] and not archive.source.path.endswith(".sgm"):
+        if counts[0] != counts[1] and not archive.source.path.endswith(".sgm"):
             raise UsageError(
-                f"{archive.source.path} and {archive.target.path} of {archive.name} must have as "
-                f"many lines as each other, but have {found[0]} and {found[1]}."
+                f"{archive.source.path} and {archive.target.path} of {archive.name} must have the "
+                f"same number of lines, but have {counts[0]} and {counts[1]}."
             )
-        for member, lines in zip((archive.source, archive.target), found, strict=True):
+        for member, lines in zip((archive.source, archive.target), counts, strict=True):
             if lines != member.lines:
                 _note_difference(subset, archive, member, lines, allow_subset)
     return subset
@@ -101,12 +64,6 @@ def _count(path: Path) -> int:
     return lines + (last != b"\n")
 
 
-def extract_all(archives: list[Archive], paths: list[Path], text: Path) -> None:
-    """Write the members that are needed below ``text``."""
-    for archive, path in zip(archives, paths, strict=True):
-        extract(path, [archive.source.path, archive.target.path], text)
-
-
 def training_pairs(archives: list[Archive], text: Path) -> Iterator[tuple[str, str]]:
     """Read the training text of all archives, pair by pair."""
     for archive in archives:
@@ -125,10 +82,54 @@ def evaluation_pairs(archive: Archive, text: Path, *, allow_subset: bool) -> Pai
     return list(zip(stream_lines(source), stream_lines(target), strict=True))
 
 
-def write_raw(folder: Path, split: str, pairs: Pairs) -> None:
-    """Put a split's text aside as it is: scores are computed against it."""
-    for side, lang in enumerate(LANGUAGES):
-        path = DataCard.raw_file(folder, split, lang)
-        path.parent.mkdir(exist_ok=True)
-        text = "".join(pair[side] + "\n" for pair in pairs)
-        path.write_text(text, encoding="utf-8", newline="\n")
+def read_sgm_pairs(source: Path, target: Path, *, allow_missing: bool) -> Pairs:
+    """Pair the segments of both sides, in the order of the source.
+
+    Args:
+        allow_missing: leave out segments that are missing or empty on one side, instead of
+            refusing them.
+
+    Raises:
+        UsageError: naming the first segment that is missing or empty on one side.
+    """
+    sources, targets = read_segments(source), read_segments(target)
+    if not allow_missing:
+        for segments, path, other in ((sources, source, targets), (targets, target, sources)):
+            for key in other:
+                if not segments.get(key):
+                    raise UsageError(
+                        f"{path} must hold a text for each segment of the other side, but "
+                        f"{_describe(key)} is missing; --allow-subset leaves it out."
+                    )
+    return [(sources[key], targets[key]) for key in sources if sources[key] and targets.get(key)]
+
+
+def read_segments(path: Path) -> dict[tuple[str, str], str]:
+    """Return the segments of an SGM file by document and number, with entities resolved.
+
+    A segment may span lines. It is cleaned like a line of a plain file: NFC, single blanks.
+
+    Raises:
+        UsageError: if the file is not UTF-8, has no segments, or has one of them twice.
+    """
+    lines = path.read_bytes().split(b"\n")
+    text = "\n".join(decode(line, path, number) for number, line in enumerate(lines, 1))
+    segments: dict[tuple[str, str], str] = {}
+    document = ""
+    for match in _TAG.finditer(text):
+        if match["doc"]:
+            document = match["doc"]
+            continue
+        key = (document, match["seg"])
+        if key in segments:
+            raise UsageError(
+                f"{path} must hold each segment once, but {_describe(key)} appears twice."
+            )
+        segments[key] = clean_line(html.unescape(match["text"]))
+    if not segments:
+        raise UsageError(f"{path} must hold <seg> elements, but has none.")
+    return segments
+
+
+def _describe(key: tuple[str, str]) -> str:
+    return f"segment {key[1]} of document {key[0] or '(unnamed)'}"

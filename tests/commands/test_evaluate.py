@@ -1,82 +1,143 @@
-"""evaluate.sh with averaging built in, its file of sentence scores, and corpora that are parts."""
+"""evaluate.sh: labelled scores, what it keeps, averages, parts of a corpus, and bad input."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from support.commandline import run_command, train
+from support.commandline import copies, refusal, run_command
 
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.data_card import FILE_NAME
+from attn_nmt.evaluation import __main__ as evaluation
+
+LABELS = ["BLEU", "BLEU, tokenised", "BLEU, tokenised and compound-split", "chrF"]
+KEYS = {"bleu", "bleu_signature", "bleu_tokenized", "bleu_compound_split", "chrf", "sentences"}
 
 
-@pytest.fixture(scope="module")
-def save_dir(data_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A short run that kept its last checkpoints."""
-    folder = tmp_path_factory.mktemp("kept") / "run"
-    train(
-        data_bin,
-        folder,
-        "--max-update",
-        120,
-        "--save-interval-updates",
-        20,
-        "--keep-interval-updates",
-        3,
-        "--no-epoch-checkpoints",
-    )
-    return folder
+def test_labelled_scores_are_printed_and_the_results_kept(
+    evaluated: list[str], trained: Path
+) -> None:
+    *labelled, last = evaluated
+    assert [line.split(" = ")[0] for line in labelled] == LABELS
+    scores = json.loads(last)
+    assert set(scores) >= KEYS
+    assert scores["sentences"] == 100
+    assert scores["bleu"] > 98
+    directory = trained / "evaluation-test"
+    assert json.loads((directory / "scores.json").read_text()) == scores
+    hypotheses = (directory / "hypotheses.de").read_text(encoding="utf-8").splitlines()
+    references = [line for line, _ in copies(2, 100)]
+    assert sum(map(str.__eq__, hypotheses, references)) > 90
+    assert [path.name for path in trained.glob(".evaluation*")] == []
 
 
-def test_the_last_checkpoints_are_averaged_and_translated(data_bin: Path, save_dir: Path) -> None:
-    scored = run_command("bash", "scripts/evaluate.sh", save_dir, data_bin, "--average", 2)
-    assert json.loads(scored.stdout.splitlines()[-1])["bleu"] > 90
-    folder = save_dir / "evaluation-test-average2"
-    assert (folder / "scores.json").read_text().strip() == scored.stdout.splitlines()[-1]
-    mean = load_checkpoint(save_dir / "average2.pt")["model"]
-    parts = [
-        load_checkpoint(path)["model"] for path in sorted(save_dir.glob("checkpoint_*_1[02]0.pt"))
-    ]
-    name = "decoder.layers.0.fc1.weight"
-    torch.testing.assert_close(mean[name], (parts[0][name] + parts[1][name]) / 2)
-
-
-def test_too_few_checkpoints_are_an_error(data_bin: Path, save_dir: Path) -> None:
-    result = run_command(
-        "bash", "scripts/evaluate.sh", save_dir, data_bin, "--average", 5, check=False
-    )
-    assert result.returncode == 1
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("error: --average must be")
-    assert not (save_dir / "average5.pt").exists()
-
-
-def test_every_sentence_has_its_scores(data_bin: Path, trained: Path) -> None:
-    run_command("bash", "scripts/evaluate.sh", trained, data_bin, "--gen-subset", "valid")
-    header, *rows = (trained / "evaluation-valid" / "sentences.tsv").read_text().splitlines()
+def test_every_sentence_has_its_scores(evaluated: list[str], trained: Path) -> None:
+    header, *rows = (trained / "evaluation-test" / "sentences.tsv").read_text().splitlines()
     assert header.split("\t") == ["sentence", "bleu", "chrf"]
     assert [row.split("\t")[0] for row in rows] == [str(number) for number in range(100)]
     assert sum(float(row.split("\t")[1]) == 100 for row in rows) > 90
 
 
+def test_the_last_checkpoints_are_averaged_and_translate_any_split(
+    data_bin: Path, trained: Path
+) -> None:
+    flags = ("--average", 2, "--gen-subset", "valid", "--beam", 3)
+    scored = run_command("bash", "scripts/evaluate.sh", trained, data_bin, *flags)
+    last = scored.stdout.splitlines()[-1]
+    assert json.loads(last)["bleu"] > 90
+    assert "'beam': 3" in scored.stderr, "flags must reach fairseq-generate"
+    directory = trained / "evaluation-valid-average2"
+    assert (directory / "scores.json").read_text().strip() == last
+    hypotheses = (directory / "hypotheses.de").read_text(encoding="utf-8").splitlines()
+    assert sum(map(str.__eq__, hypotheses, [line for line, _ in copies(1, 100)])) > 90
+    mean = load_checkpoint(trained / "average2.pt")["model"]
+    parts = [load_checkpoint(path)["model"] for path in trained.glob("checkpoint_*_[12][90]0.pt")]
+    name = "decoder.layers.0.fc1.weight"
+    torch.testing.assert_close(mean[name], (parts[0][name] + parts[1][name]) / 2)
+
+
 def test_scores_on_a_part_of_the_corpus_say_so(
-    data_bin: Path, trained: Path, tmp_path: Path
+    data_bin: Path,
+    trained: Path,
+    evaluated: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     shutil.copytree(data_bin.parent, tmp_path / "corpus")
     shutil.copy(trained / "checkpoint_best.pt", tmp_path)
     path = tmp_path / "corpus" / FILE_NAME
     card = json.loads(path.read_text())
     path.write_text(json.dumps({**card, "subset": {"newstest.de.sgm": [100, 3003]}}))
-    result = run_command(
-        "bash",
-        "scripts/evaluate.sh",
-        tmp_path / "checkpoint_best.pt",
-        tmp_path / "corpus" / "data-bin",
-    )
-    *_, label, last = result.stdout.splitlines()
+
+    def generated(*ignored: Any) -> Path:
+        return trained / "evaluation-test" / "generate-test.txt"
+
+    monkeypatch.setattr(evaluation, "generate", generated)
+    command = ["command", str(tmp_path / "checkpoint_best.pt"), str(tmp_path / "corpus/data-bin")]
+    monkeypatch.setattr("sys.argv", command)
+    evaluation.main()
+    *labelled, label, last = capsys.readouterr().out.splitlines()
     assert label == "Not the known corpus (lines of each file): newstest.de.sgm 100 of 3003"
     assert json.loads(last)["subset"] == {"newstest.de.sgm": [100, 3003]}
+    assert labelled == evaluated[:-1]
+
+
+def test_too_few_checkpoints_are_refused_before_anything_is_written(
+    data_bin: Path, trained: Path
+) -> None:
+    message = refusal(evaluation.main, trained, data_bin, "--average", 5)
+    assert message.startswith("--average must be at most the number of files ")
+    assert not (trained / "average5.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("{trained} /nowhere", "DATA_BIN must be a directory, but /nowhere is not one."),
+        ("/nowhere {data_bin}", "/nowhere must be a checkpoint, but is missing."),
+        (
+            "{data_bin} {data_bin}",
+            "CHECKPOINT_OR_DIR must hold checkpoint_best.pt or checkpoint_last.pt, but {data_bin} "
+            "holds neither.",
+        ),
+        (
+            "{trained} {data_bin} --gen-subset test1",
+            "--gen-subset must be one of train, valid, test, but is 'test1'.",
+        ),
+        (
+            "{trained} {empty}",
+            "{parent}/data_card.json must exist, since it says how the data was prepared, but is "
+            "missing; prepare the data with a script of data_prep/.",
+        ),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(
+    data_bin: Path, trained: Path, tmp_path: Path, arguments: str, message: str
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    names = {"trained": trained, "data_bin": data_bin, "empty": empty, "parent": tmp_path}
+    words = arguments.format(**names).split()
+    assert refusal(evaluation.main, *words) == message.format(**names)
+
+
+def test_a_reference_of_another_length_is_refused(
+    data_bin: Path, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(data_bin.parent, tmp_path / "corpus")
+    reference = tmp_path / "corpus" / "raw" / "test.de"
+    reference.write_text(reference.read_text() + "noch ein Satz\n")
+    result = run_command(
+        "bash", "scripts/evaluate.sh", trained, tmp_path / "corpus" / "data-bin", check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        f"error: {reference} must have 100 lines as the data card says, but has 101."
+    ]
+    assert result.stdout == ""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.commandline import copies, run_command
+from support.commandline import copies
 
 from attn_nmt import hub
 from attn_nmt.command_line import UsageError
 
 
-def test_it_translates_as_evaluate_does(data_bin: Path, trained: Path) -> None:
+def test_it_translates_as_evaluate_does(
+    data_bin: Path, trained: Path, evaluated: list[str]
+) -> None:
     """Sentences of all lengths, in any order, blank ones between them."""
-    run_command("bash", "scripts/evaluate.sh", trained, data_bin)
     expected = (trained / "evaluation-test" / "hypotheses.de").read_text("utf-8").splitlines()
     translator = hub.from_pretrained(trained, data_bin, device="cpu")
     sources = [line for line, _ in copies(2, 100)]
@@ -22,7 +23,7 @@ def test_it_translates_as_evaluate_does(data_bin: Path, trained: Path) -> None:
     assert translator.translate([]) == []
 
 
-def test_the_checkpoint_knows_its_data(trained: Path) -> None:
+def test_the_checkpoint_names_its_data(trained: Path) -> None:
     translator = hub.from_pretrained(trained / "checkpoint_best.pt", device="cpu")
     assert translator.translate(["ba do  ki"]) == ["ba do ki"]
 
@@ -34,8 +35,9 @@ def test_a_sentence_that_is_too_long_is_refused(trained: Path) -> None:
         translator.translate(["ba " * 1099])
 
 
-def test_missing_data_are_named(trained: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="^`data_bin` must be a folder, but /nowhere is none.$"):
+def test_missing_data_is_named(trained: Path, tmp_path: Path) -> None:
+    message = "^`data_bin` must be a directory, but /nowhere is not one.$"
+    with pytest.raises(UsageError, match=message):
         hub.from_pretrained(trained, "/nowhere")
     with pytest.raises(UsageError, match="data_card.json must exist"):
         hub.from_pretrained(trained, tmp_path)

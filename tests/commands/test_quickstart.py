@@ -1,4 +1,4 @@
-"""quickstart.sh from end to end with a short training, and what it refuses."""
+"""quickstart.sh from end to end with a short training, and bad input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.commandline import run_command
 KEYS = {"bleu", "bleu_signature", "bleu_tokenized", "bleu_compound_split", "chrf", "sentences"}
 
 
-def test_from_nothing_to_a_score_and_on_from_there(tmp_path: Path) -> None:
+def test_it_goes_from_nothing_to_a_score_and_resumes_from_there(tmp_path: Path) -> None:
     def quickstart(updates: int) -> tuple[str, list[str]]:
         result = run_command(
             "bash", "scripts/quickstart.sh", "--out", tmp_path, "--max-update", updates
@@ -43,26 +43,19 @@ def test_from_nothing_to_a_score_and_on_from_there(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_flag_is_one_sentence(tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_a_wrong_flag_is_refused_in_one_sentence(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
     result = run_command("bash", "scripts/quickstart.sh", *arguments, check=False)
     assert result.returncode == 1
     assert result.stderr.splitlines() == [f"error: {message}"]
 
 
-def test_a_mirror_that_is_not_there(tmp_path: Path) -> None:
-    result = run_command(
-        "bash",
-        "scripts/quickstart.sh",
-        "--data",
-        "multi30k",
-        "--mirror",
-        tmp_path / "none",
-        "--out",
-        tmp_path / "out",
-        check=False,
-    )
+def test_a_mirror_that_is_not_a_directory_is_refused(tmp_path: Path) -> None:
+    mirror = ("--data", "multi30k", "--mirror", tmp_path / "none", "--out", tmp_path / "out")
+    result = run_command("bash", "scripts/quickstart.sh", *mirror, check=False)
     assert result.returncode != 0
     assert result.stderr.splitlines()[-1] == (
-        f"error: --mirror must be an address or a folder, but {tmp_path / 'none'} is neither."
+        f"error: --mirror must be an address or a directory, but {tmp_path / 'none'} is neither."
     )
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""The commands of the README, as they stand there, on a folder of their own."""
+"""The commands of the README, word for word, in a directory of their own."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from support.commandline import BIN, ROOT, run_command
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-# Shown by tests of their own, or by CI itself.
+# Run by tests of their own, or by CI itself.
 ELSEWHERE = ("bash scripts/quickstart.sh\n", "bash scripts/test.sh\n")
-# What makes a command short enough for a test; everything else is taken word for word.
+# What makes a command short enough for a test; everything else is left as it is.
 SHORTER = {
     r"(prepare_cldr_en2de.sh \S+)": r"\1 --train-pairs 1000 --valid-pairs 20 --test-pairs 20",
     r"--max-update \d+": "--max-update 60",
@@ -23,19 +23,19 @@ SHORTER = {
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that looks like the project's, to be filled with data and runs."""
-    folder = tmp_path_factory.mktemp("checkout")
+    """A directory that looks like the project's, to be filled with data and runs."""
+    directory = tmp_path_factory.mktemp("checkout")
     for name in ("attn_nmt", "data_prep", "scripts"):
-        (folder / name).symlink_to(ROOT / name)
-    (folder / ".venv").symlink_to(BIN.parent)
-    return folder
+        (directory / name).symlink_to(ROOT / name)
+    (directory / ".venv").symlink_to(BIN.parent)
+    return directory
 
 
 def test_the_two_commands_come_first() -> None:
     assert BLOCKS[:2] == list(ELSEWHERE)
 
 
-def test_the_other_commands_run_in_their_order(checkout: Path) -> None:
+def test_the_other_commands_run_in_order(checkout: Path) -> None:
     script = "set -euo pipefail\n" + "".join(BLOCKS[2:])
     for pattern, replacement in SHORTER.items():
         script, found = re.subn(pattern, replacement, script)
@@ -58,7 +58,7 @@ def test_every_file_that_the_readme_names_exists() -> None:
     assert [name for name in linked if not (ROOT / name).exists()] == []
 
 
-def test_every_flag_that_the_readme_names_is_taken() -> None:
+def test_every_flag_that_the_readme_names_is_accepted() -> None:
     flags = set(re.findall(r"`(--[a-z-]+)[ `]", README.split("## Data")[1].split("## Scores")[0]))
     help_text = "".join(
         run_command("bash", f"data_prep/prepare_{name}_en2de.sh", "--help").stdout

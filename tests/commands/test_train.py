@@ -1,21 +1,26 @@
-"""train.sh on CPUs: processes agree with one, killed runs go on, bad input is one sentence."""
+"""train.sh on CPUs: processes agree with one, killed runs resume, bad input is one sentence."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from support.commandline import BIN, ROOT, SMALL, logged, run_command
+from support.commandline import BIN, ROOT, SMALL, fairseq, logged, refusal, run_command
 
 from attn_nmt.checkpoints import load_checkpoint
+from attn_nmt.training import __main__ as training
+from attn_nmt.training.command import Command
 from attn_nmt.training.devices import find_free_port
 
 FLAGS = (*SMALL, "--max-tokens", 1500, "--lr", 0.005, "--warmup-updates", 100)
@@ -23,22 +28,30 @@ ENVIRONMENT = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
 EVERY_5 = ("--save-interval-updates", 5, "--tokens-per-update", 1500, "--max-update", 22)
 
 
-def command(data_bin: Path, save_dir: Path, *flags: object) -> list[str]:
-    parts = (
-        "bash",
-        "scripts/train.sh",
-        "attn_transformer_tiny",
-        data_bin,
-        save_dir,
-        *FLAGS,
-        *flags,
-    )
-    return [str(part) for part in parts]
+def arguments(data_bin: Path, save_dir: Path, *flags: object) -> list[str]:
+    return list(map(str, ("attn_transformer_tiny", data_bin, save_dir, *FLAGS, *flags)))
+
+
+def train_sh(data_bin: Path, save_dir: Path, *flags: object) -> list[str]:
+    return ["bash", "scripts/train.sh", *arguments(data_bin, save_dir, *flags)]
 
 
 def train(data_bin: Path, save_dir: Path, *flags: object) -> str:
-    """Run train.sh and return what it prints."""
-    return run_command(*command(data_bin, save_dir, *flags), threads=1).stdout
+    """Do in this process what train.sh does for one process; return what it prints."""
+
+    def launch(commands: list[Command]) -> None:
+        (command,) = commands
+        assert command.argv[:3] == (sys.executable, "-m", "fairseq_cli.train")
+        print(fairseq("train", *command.argv[3:]))
+
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(io.StringIO()) as printed,
+    ):
+        patch.setattr(sys, "argv", ["train.sh", *arguments(data_bin, save_dir, *flags)])
+        patch.setattr(training, "launch", launch)
+        training.main()
+    return printed.getvalue()
 
 
 def last(save_dir: Path) -> dict[str, Any]:
@@ -50,14 +63,14 @@ def updates(save_dir: Path) -> int:
 
 
 def equal(left: Path, right: Path) -> bool:
-    """Whether two runs ended in the same parameters, to the last bit."""
+    """Whether two trainings ended with the same parameters, to the last bit."""
     models = last(left)["model"], last(right)["model"]
     return all(torch.equal(models[0][name], models[1][name]) for name in models[0])
 
 
 @pytest.fixture(scope="module")
 def undisturbed(data_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of 22 updates, with a checkpoint every 5."""
+    """A training of 22 updates, with a checkpoint every 5."""
     save_dir = tmp_path_factory.mktemp("undisturbed") / "run"
     train(data_bin, save_dir, *EVERY_5)
     return save_dir
@@ -67,10 +80,15 @@ def test_two_processes_do_what_one_does_in_two_batches(data_bin: Path, tmp_path:
     """Beyond an epoch of 9 updates, the last of which has one batch only; and resumed."""
     flags = ("--dropout", 0, "--tokens-per-update", 3000, "--log-interval", 1)
     one = train(data_bin, tmp_path / "one", *flags, "--max-update", 12)
-    first = train(data_bin, tmp_path / "two", *flags, "--max-update", 4, "--processes", 2)
-    second = train(data_bin, tmp_path / "two", *flags, "--max-update", 12, "--processes", 2)
-    assert "batch: 1500 tokens x 1 device x update-freq 2 = 3000 tokens an update" in one
-    assert "batch: 1500 tokens x 2 devices x update-freq 1 = 3000 tokens an update" in first
+    first, second = (
+        run_command(
+            *train_sh(data_bin, tmp_path / "two", *flags),
+            *("--max-update", max_update, "--processes", 2),
+        ).stdout
+        for max_update in (4, 12)
+    )
+    assert "batch: 1500 tokens x 1 device x update-freq 2 = 3000 tokens per update" in one
+    assert "batch: 1500 tokens x 2 devices x update-freq 1 = 3000 tokens per update" in first
     for field, tolerance in (("loss", 2e-3), ("wpb", 0)):
         joint = logged(first, field, "train_inner") + logged(second, field, "train_inner")
         assert len(joint) == 12
@@ -80,11 +98,11 @@ def test_two_processes_do_what_one_does_in_two_batches(data_bin: Path, tmp_path:
     assert max(logged(one, "wpb", "train_inner")) > 2000, "update-freq must show in the words"
 
 
-def test_a_killed_run_goes_on_to_the_same_end(
+def test_a_killed_training_resumes_to_the_same_end(
     data_bin: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     killed = subprocess.Popen(
-        command(data_bin, tmp_path, *EVERY_5),
+        train_sh(data_bin, tmp_path, *EVERY_5),
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -100,7 +118,7 @@ def test_a_killed_run_goes_on_to_the_same_end(
     assert equal(tmp_path, undisturbed)
 
 
-def test_a_last_checkpoint_cut_short_is_mended(
+def test_a_truncated_last_checkpoint_is_replaced_and_resumed_from(
     data_bin: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     save_dir = tmp_path / "run"
@@ -110,30 +128,30 @@ def test_a_last_checkpoint_cut_short_is_mended(
     path = save_dir / "checkpoint_last.pt"
     path.write_bytes(path.read_bytes()[:100_000])
     log = train(data_bin, save_dir, *EVERY_5)
-    assert f"restart: {path} was cut short; replaced by {newest.name}, of 20 updates\n" in log
+    assert f"restart: {path} was truncated; replaced by {newest.name}, of 20 updates\n" in log
     assert "@ 20 updates" in log
     assert updates(save_dir) == 22
     assert equal(save_dir, undisturbed)
 
 
-def test_what_is_kept_can_be_averaged(undisturbed: Path) -> None:
+def test_the_last_five_checkpoints_are_kept_and_none_of_an_epoch(undisturbed: Path) -> None:
     kept = sorted(int(re.split(r"[_.]", path.name)[2]) for path in undisturbed.glob("*_*_*.pt"))
     assert kept == [5, 10, 15, 20]
     assert not list(undisturbed.glob("checkpoint[0-9]*.pt"))
 
 
-def test_a_process_that_fails_ends_the_run(data_bin: Path, tmp_path: Path) -> None:
+def test_a_process_that_fails_ends_the_training(data_bin: Path, tmp_path: Path) -> None:
     wrong = ("--encoder-attention-heads", 5, "--processes", 2)
-    result = run_command(*command(data_bin, tmp_path / "run", *wrong), check=False, threads=1)
+    result = run_command(*train_sh(data_bin, tmp_path / "run", *wrong), check=False)
     assert result.returncode == 1
-    sentence = r"error: All 2 processes must succeed, but number [01] left with \d+, so the others "
+    sentence = r"error: All 2 processes must succeed, but number [01] exited with \d+, so the other"
     assert re.match(sentence, result.stderr.splitlines()[-1])
 
 
 def test_two_nodes_train_together(data_bin: Path, tmp_path: Path) -> None:
-    """The commands that it prints for the nodes, here both on this machine."""
+    """By the commands that are printed for the nodes, here both on this machine."""
     flags = ("--nodes", 2, "--master", f"127.0.0.1:{find_free_port()}", "--max-update", 2)
-    printed = run_command(*command(data_bin, tmp_path / "run", *flags))
+    printed = run_command(*train_sh(data_bin, tmp_path / "run", *flags))
     lines = printed.stdout.splitlines()
     assert len(lines) == 2
     assert not (tmp_path / "run").exists()
@@ -154,65 +172,74 @@ def test_two_nodes_train_together(data_bin: Path, tmp_path: Path) -> None:
     assert updates(tmp_path / "run") == 2
 
 
-@pytest.mark.parametrize(
-    ("flags", "environment", "message"),
-    [
-        (
-            ["--max-tokens", "0"],
-            [],
-            "--max-tokens must be a whole number of at least 1, but is '0'.",
-        ),
-        (
-            [],
-            ["WORLD_SIZE=2"],
-            "train.sh must be started once a node, since it starts the processes itself, "
-            "but WORLD_SIZE is 2.",
-        ),
-        (
-            ["--update-freq", "2", "--tokens-per-update", "3000"],
-            [],
-            "--update-freq must be given without --tokens-per-update, from which it follows, "
-            "but both are given.",
-        ),
-    ],
-)
-def test_bad_flags_are_refused_in_one_sentence(
-    data_bin: Path, tmp_path: Path, flags: list[str], environment: list[str], message: str
-) -> None:
-    result = run_command(
-        "env", *environment, *command(data_bin, tmp_path / "run", *flags), check=False
-    )
+def test_train_sh_reports_bad_input_in_one_sentence(data_bin: Path, tmp_path: Path) -> None:
+    result = run_command(*train_sh(data_bin, tmp_path / "run", "--max-tokens", 0), check=False)
     assert result.returncode == 1
-    assert result.stderr.splitlines() == [f"error: {message}"]
+    assert result.stderr.splitlines() == [
+        "error: --max-tokens must be a whole number of at least 1, but is '0'."
+    ]
     assert result.stdout == ""
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("arch", "data", "message"),
+    ("arch", "data", "flags", "world_size", "message"),
     [
+        (
+            "attn_transformer_tiny",
+            "{data_bin}",
+            "",
+            "2",
+            "train.sh must be started once per node, since it starts the processes itself, "
+            "but WORLD_SIZE is 2.",
+        ),
+        (
+            "attn_transformer_tiny",
+            "{data_bin}",
+            "--update-freq 2 --tokens-per-update 3000",
+            "1",
+            "--update-freq must be given without --tokens-per-update, from which it follows, "
+            "but both are given.",
+        ),
         (
             "attn_transformer_tinny",
             "{data_bin}",
+            "",
+            "1",
             "ARCH must be an architecture, of which attn_transformer_tiny is the nearest, "
             "but is 'attn_transformer_tinny'.",
         ),
-        ("attn_transformer_tiny", "/nowhere", "DATA_BIN must be a folder, but /nowhere is none."),
+        (
+            "attn_transformer_tiny",
+            "/nowhere",
+            "",
+            "1",
+            "DATA_BIN must be a directory, but /nowhere is not one.",
+        ),
         (
             "attn_transformer_tiny",
             "{empty}",
+            "",
+            "1",
             "DATA_BIN must hold dict.LANG.txt, which fairseq-preprocess writes, "
             "but {empty} does not.",
         ),
     ],
 )
-def test_bad_places_are_refused_in_one_sentence(
-    data_bin: Path, tmp_path: Path, arch: str, data: str, message: str
+def test_bad_input_is_refused_before_anything_starts(
+    data_bin: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arch: str,
+    data: str,
+    flags: str,
+    world_size: str,
+    message: str,
 ) -> None:
+    monkeypatch.setenv("WORLD_SIZE", world_size)
     names = {"data_bin": data_bin, "empty": tmp_path}
-    result = run_command(
-        "bash", "scripts/train.sh", arch, data.format(**names), tmp_path / "run", check=False
-    )
-    assert result.returncode == 1
-    assert result.stderr.splitlines() == [f"error: {message.format(**names)}"]
+    words = (arch, data.format(**names), tmp_path / "run", *flags.split())
+    assert refusal(training.main, *words) == message.format(**names)
+    assert capsys.readouterr().out == ""
     assert not (tmp_path / "run").exists()

@@ -1,31 +1,58 @@
-"""A small mirror of WMT14, in a folder and behind a bad server, and what is prepared from it."""
+"""A small mirror of WMT14, in a directory and behind a bad server, and what is prepared from it."""
 
 from __future__ import annotations
 
 import functools
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from support.wmt14_mirror import contents, make, pack
+from support.commandline import shared_directory
+from support.wmt14_mirror import FLAGS, contents, make, pack
+
+from data_prep import pipeline, wmt14_en2de
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return pack(tmp_path_factory.mktemp("mirror"), contents())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def prepared(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out_dir = tmp_path_factory.mktemp("prepared") / "wmt14"
-    make(out_dir, mirror)
-    return out_dir
+    """WMT14 by the real command."""
+    return shared_directory(tmp_path_factory, "wmt14", lambda out_dir: print(make(out_dir, mirror)))
+
+
+@pytest.fixture
+def without_preprocess(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out fairseq-preprocess, which takes seconds to import, where data-bin is not read."""
+
+    def binarise(stage: Path, workers: int) -> None:
+        (stage / "data-bin").mkdir()
+        (stage / "data-bin" / "dict.en.txt").write_text("ba 1\n")
+
+    monkeypatch.setattr(pipeline, "binarise", binarise)
+    monkeypatch.setattr(wmt14_en2de, "binarise", binarise)
+
+
+@pytest.fixture
+def prepare_text(monkeypatch: pytest.MonkeyPatch, without_preprocess: None) -> Callable[..., None]:
+    """Prepares WMT14 in this process, from a mirror to subwords."""
+
+    def run(out_dir: Path, mirror: object, *flags: object) -> None:
+        words = ["command", out_dir, "--mirror", mirror, *FLAGS, *flags]
+        monkeypatch.setattr(sys, "argv", [str(word) for word in words])
+        wmt14_en2de.main()
+
+    return run
 
 
 class Dropping(SimpleHTTPRequestHandler):
-    """Sends 3,000 bytes at a time and breaks off; goes on where it is asked to."""
+    """Sends 3,000 bytes at a time and drops the connection; resumes from where it is asked to."""
 
     def do_GET(self) -> None:
         data = Path(self.translate_path(self.path)).read_bytes()

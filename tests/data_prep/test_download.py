@@ -1,4 +1,4 @@
-"""Fetching from a folder and from a server that is at times a bad one."""
+"""Fetching from a directory, and from a server that may be a bad one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONTENT = b"sentence\n" * 50_000
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves one file whole, one cut off midway, and no other."""
+    """Serves one complete file, one truncated file, and no other."""
 
     def do_GET(self) -> None:
         if self.path not in ("/files/whole.gz", "/files/cut.gz"):
@@ -43,12 +43,12 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again without waiting."""
-    monkeypatch.setattr(download, "SECONDS_BETWEEN_ATTEMPTS", 0.0)
+    monkeypatch.setattr(download, "RETRY_DELAY", 0.0)
 
 
-def test_from_a_folder(tmp_path: Path) -> None:
+def test_a_file_is_copied_from_a_directory(tmp_path: Path) -> None:
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "a.gz").write_bytes(CONTENT)
     path = fetch("a.gz", "http://example.invalid", tmp_path, mirror=str(tmp_path / "mirror"))
@@ -57,7 +57,7 @@ def test_from_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("as_mirror", [False, True])
-def test_from_a_server(tmp_path: Path, server: str, as_mirror: bool) -> None:
+def test_a_file_is_downloaded_from_a_server(tmp_path: Path, server: str, as_mirror: bool) -> None:
     base = "http://example.invalid" if as_mirror else server
     path = fetch("whole.gz", base, tmp_path, mirror=server if as_mirror else None)
     assert path.read_bytes() == CONTENT
@@ -72,24 +72,24 @@ def test_a_file_missing_from_the_mirror_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "ending"),
     [
-        ("none.gz", r"could not be downloaded \(.*404.*\); --mirror takes a folder or .*"),
+        ("none.gz", r"could not be downloaded \(.*404.*\); --mirror takes a directory or .*"),
         (
             "cut.gz",
-            r"could not be downloaded \(it must have 450000 bytes, but broke off after 1000\); .*",
+            r"could not be downloaded \(it must have 450000 bytes, but ended after 1000\); .*",
         ),
     ],
 )
-def test_what_the_server_does_wrong_is_one_sentence(
+def test_a_fault_of_the_server_is_reported_in_one_sentence(
     tmp_path: Path, server: str, name: str, ending: str
 ) -> None:
     with pytest.raises(UsageError, match=f"^{server}/{name} {ending}$"):
         fetch(name, server, tmp_path)
 
 
-def test_a_full_disk_is_not_the_servers_fault(
+def test_a_full_disk_is_not_reported_as_a_fault_of_the_server(
     tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not tried again, and reported as what it is."""
+    """There is no second attempt, and the error is reported as it is."""
     attempts = []
 
     def full(*ignored: object) -> int:
@@ -102,6 +102,6 @@ def test_a_full_disk_is_not_the_servers_fault(
     assert len(attempts) == 1
 
 
-def test_no_server_at_all(tmp_path: Path) -> None:
+def test_a_missing_server_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="^http://127.0.0.1:9/a.gz could not be downloaded"):
         fetch("a.gz", "http://127.0.0.1:9", tmp_path)

@@ -1,10 +1,8 @@
-"""From a corpus to data-bin: what stands there, the same each time, whole or not at all."""
+"""From a corpus to data-bin: what is written, reproducibly, and atomically."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +12,15 @@ from pathlib import Path
 
 import pytest
 from fairseq.data import Dictionary, data_utils
+from support.commandline import ROOT, refusal
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard, sha256
 from data_prep.cldr import generate
-from data_prep.pipeline import Corpus, prepare, staged
+from data_prep.cldr_en2de import main
+from data_prep.pipeline import prepare, staging_directory
+from data_prep.text import Corpus
 
-ROOT = Path(__file__).parents[2]
 SIZES = {"train": 200, "valid": 20, "test": 20}
 
 
@@ -43,9 +43,9 @@ def make(out_dir: Path, **changes: object) -> Path:
     return out_dir
 
 
-def contents(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): sha256(path) for path in files}
+def contents(directory: Path) -> dict[str, str]:
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {str(path.relative_to(directory)): sha256(path) for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +60,14 @@ def test_raw_text_is_the_corpus_itself(prepared: Path) -> None:
             assert lines == "".join(pair[side] + "\n" for pair in pairs)
 
 
-def test_subwords_give_the_tokens_back(prepared: Path) -> None:
+def test_joined_subwords_are_the_tokens(prepared: Path) -> None:
     for name in ("train.de", "test.en"):
         subwords = (prepared / "subwords" / name).read_text(encoding="utf-8")
         assert "@@ " in subwords
         assert subwords.replace("@@ ", "") == (prepared / "tokens" / name).read_text("utf-8")
 
 
-def test_bpe_is_learned_on_training_text_only(tmp_path: Path, prepared: Path) -> None:
+def test_subwords_are_learned_on_training_text_only(tmp_path: Path, prepared: Path) -> None:
     changed = {**corpus(), "test": generate(seed=2, **SIZES)["test"]}
     prepare("cldr", lambda scratch: changed, options(tmp_path / "corpus"))
     for name in ("bpe.codes", "data-bin/dict.en.txt"):
@@ -86,37 +86,40 @@ def test_data_bin_is_what_fairseq_reads_with_one_dictionary(prepared: Path) -> N
     assert [target.string(sentence) for sentence in dataset] == subwords
 
 
-def test_the_card_tells_lines_checksums_tools_and_options(prepared: Path) -> None:
+def test_the_card_records_lines_checksums_tools_and_options(prepared: Path) -> None:
     card = DataCard.read(prepared)
     assert card.lines == SIZES
     assert card.options == {"bpe_merges": 300, "subword": "subword-nmt"}
     assert card.vocabulary_size == len(Dictionary.load(str(prepared / "data-bin" / "dict.en.txt")))
-    found = contents(prepared)
-    del found["data_card.json"]
-    assert card.files == found
+    files = contents(prepared)
+    del files["data_card.json"]
+    assert card.files == files
     assert {"sacremoses", "subword-nmt", "fairseq-fixed"} <= set(card.tools)
     assert str(prepared.parent) not in (prepared / "data_card.json").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_the_same_bytes_again_with_any_number_of_workers(
-    tmp_path: Path, prepared: Path, workers: int
-) -> None:
-    assert contents(make(tmp_path / "again", workers=workers)) == contents(prepared)
+def test_another_run_with_more_workers_makes_the_same_bytes(tmp_path: Path, prepared: Path) -> None:
+    assert contents(make(tmp_path / "again", workers=3)) == contents(prepared)
 
 
-def test_sentencepiece_works_on_raw_text(tmp_path: Path) -> None:
+def test_sentencepiece_splits_raw_text(tmp_path: Path) -> None:
     import sentencepiece
 
-    folder = make(tmp_path / "corpus", subword="sentencepiece", bpe_merges=400)
-    assert not (folder / "tokens").exists()
-    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "sentencepiece.model"))
-    pieces = (folder / "subwords" / "test.de").read_text(encoding="utf-8").splitlines()
-    raw = (folder / "raw" / "test.de").read_text(encoding="utf-8").splitlines()
+    directory = make(tmp_path / "corpus", subword="sentencepiece", bpe_merges=400)
+    assert not (directory / "tokens").exists()
+    options = DataCard.read(directory).options
+    assert options == {
+        "bpe_merges": 400,
+        "subword": "sentencepiece",
+        "sentencepiece_type": "bpe",
+    }
+    model = sentencepiece.SentencePieceProcessor(model_file=str(directory / "sentencepiece.model"))
+    pieces = (directory / "subwords" / "test.de").read_text(encoding="utf-8").splitlines()
+    raw = (directory / "raw" / "test.de").read_text(encoding="utf-8").splitlines()
     assert [model.decode(line.split()) for line in pieces] == raw
 
 
-def test_blank_pairs_are_counted_in_the_card(tmp_path: Path) -> None:
+def test_blank_pairs_are_counted_in_the_card(tmp_path: Path, without_preprocess: None) -> None:
     with_blank = {**corpus(), "train": [("", "leer"), *corpus()["train"]]}
     prepare("cldr", lambda scratch: with_blank, options(tmp_path / "corpus"))
     card = DataCard.read(tmp_path / "corpus")
@@ -141,7 +144,7 @@ def test_other_options_or_other_files_are_refused(tmp_path: Path, prepared: Path
 
 
 @pytest.mark.parametrize("error", [UsageError("x"), KeyboardInterrupt()])
-def test_nothing_is_left_of_a_run_that_failed(tmp_path: Path, error: BaseException) -> None:
+def test_nothing_is_kept_of_a_run_that_failed(tmp_path: Path, error: BaseException) -> None:
     def fail(scratch: Path) -> Corpus:
         scratch.mkdir()
         (scratch / "half").write_text("written")
@@ -154,41 +157,40 @@ def test_nothing_is_left_of_a_run_that_failed(tmp_path: Path, error: BaseExcepti
 
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
     with (
-        staged(tmp_path / "corpus"),
+        staging_directory(tmp_path / "corpus"),
         pytest.raises(UsageError, match="by one process at a time"),
-        staged(tmp_path / "corpus"),
+        staging_directory(tmp_path / "corpus"),
     ):
         pass
 
 
-def command(*arguments: str) -> list[str]:
-    return ["bash", str(ROOT / "data_prep" / "prepare_cldr_en2de.sh"), *arguments]
+def command(*arguments: object) -> list[str]:
+    script = ROOT / "data_prep" / "prepare_cldr_en2de.sh"
+    return ["bash", str(script), *map(str, arguments)]
 
 
 def test_a_killed_run_leaves_no_output_and_the_next_one_succeeds(tmp_path: Path) -> None:
-    arguments = ["--train-pairs", "2000", "--bpe-merges", "200"]
-    out_dir = tmp_path / "corpus"
-    # Only the kill that cannot be caught leaves its scratch folder, for the next run to clear.
+    words = command(tmp_path / "corpus", "--train-pairs", 300, "--bpe-merges", 200)
+    # Only a kill that cannot be caught leaves the staging directory, for the next run to remove.
     for kind, left in ((signal.SIGTERM, []), (signal.SIGKILL, [".corpus.partial"])):
-        running = subprocess.Popen(command(str(out_dir), *arguments), stderr=subprocess.DEVNULL)
+        running = subprocess.Popen(words, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
         while not any(tmp_path.glob(".corpus.partial/raw/*")) and time.monotonic() < deadline:
             time.sleep(0.02)
         running.send_signal(kind)
         assert running.wait() != 0
         assert [path.name for path in tmp_path.iterdir()] == left
-    subprocess.run(command(str(out_dir), *arguments), check=True, capture_output=True)
+    subprocess.run(words, check=True, capture_output=True)
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounts a small tmpfs")
-def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", tmp_path]).returncode:
+def test_a_full_disk_is_reported_in_one_sentence_and_nothing_is_left(tmp_path: Path) -> None:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", tmp_path]).returncode:
         pytest.skip("mounting a tmpfs is not allowed here")
     try:
-        result = subprocess.run(
-            command(str(tmp_path / "corpus")), capture_output=True, text=True, check=False
-        )
+        words = command(tmp_path / "corpus", "--train-pairs", 2000)
+        result = subprocess.run(words, capture_output=True, text=True, check=False)
         assert result.returncode == 1
         assert result.stderr.splitlines()[-1].startswith("error: ")
         assert "No space left on device" in result.stderr.splitlines()[-1]
@@ -198,30 +200,39 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "value", "words"),
+    ("flags", "words"),
     [
-        ("--bpe-merges", "0", "argument --bpe-merges: must be a whole number of at least 1"),
-        ("--workers", "two", "argument --workers: must be a whole number of at least 1"),
-        ("--subword", "wordpiece", "argument --subword: invalid choice: 'wordpiece'"),
-        ("--train-pairs", "70000", "`train` must be at most"),
+        ("--bpe-merges 0", "argument --bpe-merges: must be a whole number of at least 1"),
+        ("--workers two", "argument --workers: must be a whole number of at least 1"),
+        ("--subword wordpiece", "argument --subword: invalid choice: 'wordpiece'"),
     ],
 )
-def test_a_wrong_flag_is_named(tmp_path: Path, flag: str, value: str, words: str) -> None:
-    result = subprocess.run(
-        command(str(tmp_path / "corpus"), flag, value), capture_output=True, text=True, check=False
-    )
-    assert result.returncode != 0
-    assert words in result.stderr.splitlines()[-1]
+def test_a_wrong_flag_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    flags: str,
+    words: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["command", str(tmp_path / "corpus"), *flags.split()])
+    with pytest.raises(SystemExit) as exit_status:
+        main()
+    assert exit_status.value.code == 2
+    assert words in capsys.readouterr().err.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_scripts_make_the_same_corpus_from_any_folder(tmp_path: Path) -> None:
-    arguments = ["--train-pairs", "200", "--valid-pairs", "20", "--test-pairs", "20"]
-    for name, folder in (("a", ROOT), ("b", tmp_path)):
-        subprocess.run(
-            command(str(tmp_path / name), *arguments), check=True, cwd=folder, capture_output=True
-        )
-    assert contents(tmp_path / "a") == contents(tmp_path / "b")
-    card = json.loads((tmp_path / "a" / "data_card.json").read_text(encoding="utf-8"))
-    assert card["options"]["seed"] == 1
-    shutil.rmtree(tmp_path / "a")
+def test_more_pairs_than_there_are_is_refused(tmp_path: Path) -> None:
+    message = refusal(main, tmp_path / "corpus", "--train-pairs", 70000)
+    assert message.startswith("`train` must be at most")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_script_makes_the_same_corpus_in_any_directory(tmp_path: Path, prepared: Path) -> None:
+    flags = "--train-pairs 200 --valid-pairs 20 --test-pairs 20 --bpe-merges 300"
+    words = command(tmp_path / "corpus", *flags.split())
+    subprocess.run(words, check=True, cwd=tmp_path, capture_output=True)
+    card, expected = DataCard.read(tmp_path / "corpus"), DataCard.read(prepared)
+    assert card.files == expected.files
+    assert card.tools == expected.tools
+    assert card.options["seed"] == 1

@@ -34,7 +34,7 @@ def test_invalid_utf8_is_named_by_line_and_column(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", b"\n", b"  \n\n"])
 def test_an_empty_file_is_refused(tmp_path: Path, data: bytes) -> None:
     path = write(tmp_path / "text.de", data)
-    message = f"{path} must hold one sentence a line, but is empty."
+    message = f"{path} must hold one sentence per line, but is empty."
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
         read_lines(path)
 
@@ -43,7 +43,7 @@ def test_an_empty_file_is_refused(tmp_path: Path, data: bytes) -> None:
 def test_a_truncated_archive_is_refused(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "text.de.gz"
     path.write_bytes(gzip.compress(bytes(range(32, 127)) * 20)[:kept])
-    with pytest.raises(UsageError, match=f"^{path} must be a whole gzip file, but is damaged: "):
+    with pytest.raises(UsageError, match=f"^{path} must be a complete gzip file, but is damaged: "):
         read_lines(path)
 
 
@@ -54,7 +54,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_misaligned_sides_are_refused(tmp_path: Path) -> None:
     source, target = write(tmp_path / "a.en", b"1\n2\n3\n"), write(tmp_path / "a.de", b"1\n2\n")
-    message = f"{source} and {target} must have as many lines as each other, but have 3 and 2."
+    message = f"{source} and {target} must have the same number of lines, but have 3 and 2."
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
         read_pairs(source, target)
 

@@ -1,16 +1,25 @@
-"""Running the real commands on a copy task; the fixtures are in ``commands/conftest.py``."""
+"""Running the commands, in processes of their own or in this one, and what they work on."""
 
 from __future__ import annotations
 
+import fcntl
+import functools
+import json
 import os
 import random
 import re
+import shlex
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from attn_nmt.command_line import UsageError
+from attn_nmt.data_card import DataCard
+from attn_nmt.evaluation.generate import read_hypotheses
 from data_prep.text import Pairs
 
 ROOT = Path(__file__).parents[2]
@@ -18,46 +27,17 @@ BIN = Path(sys.executable).parent
 SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprst" for vowel in "aeiou"]
 
 # A model that learns to copy within 100 updates.
-SMALL = (
-    "--share-all-embeddings",
-    "--encoder-layers",
-    "1",
-    "--decoder-layers",
-    "1",
-    "--encoder-embed-dim",
-    "64",
-    "--decoder-embed-dim",
-    "64",
-    "--encoder-ffn-embed-dim",
-    "128",
-    "--decoder-ffn-embed-dim",
-    "128",
-    "--encoder-attention-heads",
-    "2",
-    "--decoder-attention-heads",
-    "2",
+SMALL = shlex.split(
+    "--share-all-embeddings --encoder-layers 1 --decoder-layers 1 "
+    "--encoder-embed-dim 64 --decoder-embed-dim 64 "
+    "--encoder-ffn-embed-dim 128 --decoder-ffn-embed-dim 128 "
+    "--encoder-attention-heads 2 --decoder-attention-heads 2"
 )
-RECIPE = (
-    "--optimizer",
-    "adam",
-    "--adam-betas",
-    "(0.9, 0.98)",
-    "--lr",
-    "0.005",
-    "--lr-scheduler",
-    "inverse_sqrt",
-    "--warmup-updates",
-    "100",
-    "--criterion",
-    "label_smoothed_cross_entropy",
-    "--label-smoothing",
-    "0.1",
-    "--max-tokens",
-    "1500",
-    "--log-format",
-    "simple",
-    "--seed",
-    "1",
+RECIPE = shlex.split(
+    "--optimizer adam --adam-betas '(0.9, 0.98)' --lr 0.005 "
+    "--lr-scheduler inverse_sqrt --warmup-updates 100 "
+    "--criterion label_smoothed_cross_entropy --label-smoothing 0.1 "
+    "--max-tokens 1500 --log-format simple --seed 1"
 )
 
 
@@ -68,6 +48,22 @@ def copies(seed: int, pairs: int) -> Pairs:
     return [(line, line) for line in lines]
 
 
+def shared_directory(
+    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]
+) -> Path:
+    """A directory that the first process of pytest-xdist to need it makes, for all of them."""
+    base = factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    directory, finished = root / name, root / f"{name}.finished"
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not finished.exists():
+            directory.mkdir()
+            make(directory)
+            finished.touch()
+    return directory
+
+
 def run_command(
     *command: object,
     check: bool = True,
@@ -75,9 +71,9 @@ def run_command(
     stdin: str | None = None,
     threads: int = 1,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in the project's folder, in its environment; fail on a non-zero exit.
+    """Run a command in the project's directory and environment; fail on a non-zero exit status.
 
-    One thread is much faster than two where other work runs beside it: two wait for each other.
+    One thread is much faster than two when other processes run: the two wait for each other.
     """
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     result = subprocess.run(
@@ -90,23 +86,95 @@ def run_command(
         env={**os.environ, "PATH": path, "OMP_NUM_THREADS": str(threads)},
     )
     if check and result.returncode:
-        pytest.fail(f"{command} left with {result.returncode}:\n{result.stderr[-3000:]}")
+        pytest.fail(f"{command} exited with {result.returncode}:\n{result.stderr[-3000:]}")
     return result
 
 
+def refusal(main: Callable[[], None], *arguments: object) -> str:
+    """Return the sentence with which a command refuses its arguments, called in this process."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(UsageError) as error:
+        patch.setattr(sys, "argv", ["command", *map(str, arguments)])
+        main()
+    return str(error.value)
+
+
+# Imports fairseq once and forks for every command, which itself imports whatever is ours.
+_SERVER = """
+import json, os, sys
+replies = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # fairseq logs to standard output when it is imported
+from fairseq_cli import train, validate, generate, hydra_train  # train first, for its log format
+for line in sys.stdin:
+    command, arguments, cwd, output = json.loads(line)
+    if pid := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), file=replies, flush=True)
+    else:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(os.open(output, os.O_WRONLY | os.O_APPEND), 1)
+        os.dup2(1, 2)
+        os.chdir(cwd)
+        sys.argv = [command, *arguments]
+        sys.exit(globals()[command].cli_main())
+"""
+
+
+@functools.cache
+def _server() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+
+
+def fairseq(command: str, *arguments: object, check: bool = True) -> str:
+    """Run fairseq-train, -validate, -generate or -hydra-train and return its output.
+
+    Like :func:`run_command`, but without the seconds that it takes to import PyTorch and fairseq.
+    """
+    server = _server()
+    assert server.stdin is not None
+    assert server.stdout is not None
+    with tempfile.NamedTemporaryFile(encoding="utf-8", mode="r") as output:
+        words = [str(argument) for argument in arguments]
+        request = [command.replace("-", "_"), words, str(ROOT), output.name]
+        print(json.dumps(request), file=server.stdin, flush=True)
+        status = int(server.stdout.readline())
+        log = output.read()
+    if check and status:
+        pytest.fail(f"fairseq-{command} {words} exited with {status}:\n{log[-3000:]}")
+    if not check and not status:
+        pytest.fail(f"fairseq-{command} {words} must fail.")
+    return log
+
+
 def train(
-    data_bin: Path,
-    save_dir: Path,
-    *flags: object,
-    user_dir: object = "attn_nmt",
-    arch: str = "attn_transformer_tiny",
-    threads: int = 1,
+    data_bin: Path, save_dir: Path, *flags: object, arch: str = "attn_transformer_tiny"
 ) -> str:
     """Run fairseq-train and return its log."""
-    model = ("--user-dir", user_dir, "--arch", arch, *SMALL, *RECIPE)
-    command = ("fairseq-train", data_bin, *model, "--save-dir", save_dir, *flags)
-    result = run_command(*command, threads=threads)
-    return result.stdout + result.stderr
+    model = ("--user-dir", "attn_nmt", "--arch", arch, *SMALL, *RECIPE)
+    return fairseq("train", data_bin, *model, "--save-dir", save_dir, *flags)
+
+
+def validate(data_bin: Path, checkpoint: Path) -> str:
+    """Run fairseq-validate and return its log."""
+    # It knows no default task.
+    flags = shlex.split("--user-dir attn_nmt --task translation --max-tokens 2000")
+    return fairseq("validate", data_bin, *flags, "--path", checkpoint)
+
+
+def translate(data_bin: Path, save_dir: Path) -> list[str]:
+    """Translate the test set with the last checkpoint by fairseq-generate."""
+    flags = shlex.split(
+        "--user-dir attn_nmt --beam 4 --lenpen 0.6 --max-tokens 8000 --post-process subword_nmt"
+    )
+    path = ("--path", save_dir / "checkpoint_last.pt", "--results-path", save_dir)
+    fairseq("generate", data_bin, *flags, *path)
+    references = DataCard.raw_file(data_bin.parent, "test", "de").read_text().splitlines()
+    return read_hypotheses(save_dir / "generate-test.txt", sentences=len(references))
 
 
 def logged(log: str, field: str, kind: str) -> list[float]:

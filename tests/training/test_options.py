@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.training.options import check_arch, check_files, read
+from attn_nmt.training.options import check_arch, check_directories, read
 
 WHOLE = "must be a whole number of at least 1, but is"
 
@@ -36,17 +36,17 @@ def test_a_bad_value_is_named(flags: list[str], message: str) -> None:
     assert str(error.value) == message
 
 
-def test_folders_that_are_none(tmp_path: Path) -> None:
+def test_files_in_place_of_directories_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(UsageError, match=f"^DATA_BIN must be a folder, but {file} is none.$"):
-        check_files(read(["arch", str(file), "run"]))
-    with pytest.raises(UsageError, match=f"^SAVE_DIR must be a folder, but {file} is none.$"):
-        check_files(read(["arch", str(tmp_path), str(file)]))
-    check_files(read(["arch", str(tmp_path), str(tmp_path / "new")]))
+    with pytest.raises(UsageError, match=f"^DATA_BIN must be a directory, but {file} is not one.$"):
+        check_directories(read(["arch", str(file), "run"]))
+    with pytest.raises(UsageError, match=f"^SAVE_DIR must be a directory, but {file} is not one.$"):
+        check_directories(read(["arch", str(tmp_path), str(file)]))
+    check_directories(read(["arch", str(tmp_path), str(tmp_path / "new")]))
 
 
-def test_the_nearest_arch_is_told() -> None:
+def test_an_unknown_arch_is_refused_with_the_nearest_one() -> None:
     check_arch("attn0010_deformable_tiny")
     check_arch("transformer")
     with pytest.raises(UsageError) as error:

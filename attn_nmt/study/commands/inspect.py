@@ -6,8 +6,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
+from attn_nmt.checkpoints import find_checkpoint
 from attn_nmt.command_line import UsageError
-from attn_nmt.evaluation.translate import find_checkpoint
 from attn_nmt.hub import from_pretrained
 from attn_nmt.study.inspecting.capture import capture, model_facts, read_sentence
 from attn_nmt.study.inspecting.files import ARRAYS, PAGE, PICTURES, write_files

@@ -20,8 +20,8 @@ from attn_nmt.study.flags import (
 )
 from attn_nmt.study.grids.cells import Cell
 from attn_nmt.training import options as training_options
+from attn_nmt.training.command import build_commands as training_commands
 from attn_nmt.training.devices import Gpus, Nodes
-from attn_nmt.training.plan import plan as training_commands
 
 AVERAGED = 5
 """How many checkpoints are averaged, as Vaswani et al. (2017) do for their base model."""

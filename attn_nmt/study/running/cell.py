@@ -20,16 +20,15 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from attn_nmt.checkpoints import load_checkpoint
+from attn_nmt.averaging import last_by_update_or_epoch
+from attn_nmt.checkpoints import LAST, find_checkpoint, load_checkpoint
 from attn_nmt.command_line import UsageError
-from attn_nmt.evaluation.translate import choose_last, find_checkpoint
 from attn_nmt.study.costs.model import mechanism_costs
 from attn_nmt.study.costs.rows import GIGA
 from attn_nmt.study.grids.runs import Run
 from attn_nmt.study.running import run_directory as files
 from attn_nmt.study.running.training_log import is_done, last_lines, tokens_per_second
 from attn_nmt.training.launch import die_with
-from attn_nmt.training.restart import LAST
 
 LENGTH = 50
 """Tokens on each side for the costs: the length that the paper's numbers agree with."""
@@ -172,7 +171,7 @@ def _scored_checkpoints(run: Run) -> tuple[bool, list[str]]:
         UsageError: if there is none.
     """
     try:
-        return True, [path.name for path in choose_last(run.save_dir, run.average)]
+        return True, [path.name for path in last_by_update_or_epoch(run.save_dir, run.average)]
     except UsageError:
         return False, [find_checkpoint(run.save_dir).name]
 

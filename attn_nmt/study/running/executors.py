@@ -21,7 +21,7 @@ from attn_nmt.study.grids.runs import Run
 from attn_nmt.study.running.cell import Outcome, StepFailed, failed, finished, run_cell
 from attn_nmt.study.running.progress import show_progress
 from attn_nmt.study.running.run_directory import in_use
-from attn_nmt.training.recipe import given
+from attn_nmt.training.command import flag_value
 
 if TYPE_CHECKING:  # submitit is needed for jobs only
     from submitit import Job
@@ -32,7 +32,7 @@ _STOP_TIMEOUT = 60.0
 
 def visible_gpus(runs: Sequence[Run]) -> list[str | None]:
     """Return a name for each GPU that the runs may use; a single None if there are none."""
-    if any(given(run.train, "--cpu") is not None for run in runs):
+    if any(flag_value(run.train, "--cpu") is not None for run in runs):
         return [None]
     count = torch.cuda.device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

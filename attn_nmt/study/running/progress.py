@@ -12,7 +12,7 @@ from attn_nmt.study.grids.runs import Run
 from attn_nmt.study.running.cell import Outcome
 from attn_nmt.study.running.run_directory import RESULT, TRAIN_LOG
 from attn_nmt.study.running.training_log import updates
-from attn_nmt.training.recipe import given
+from attn_nmt.training.command import flag_value as given
 
 _POLL_INTERVAL = 1.0
 _RECIPE_UPDATES = 100_000

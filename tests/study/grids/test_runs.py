@@ -15,7 +15,7 @@ from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.study.grids.cells import GRIDS, read_grid
 from attn_nmt.study.grids.runs import Run, plan_runs, require_train_flags
 from attn_nmt.training import options as training_options
-from attn_nmt.training import plan as training_plan
+from attn_nmt.training.command import build_commands
 from attn_nmt.training.devices import Gpus, Nodes
 
 
@@ -41,7 +41,7 @@ def test_fairseq_parses_each_command_as_the_model_of_its_cell(name: str, tmp_pat
     for run in runs:
         assert run.train[:3] == ["python", "-m", "attn_nmt.training"]
         no_gpu, one_node = Gpus(0, bf16=False), Nodes(1, 0, "127.0.0.1", 1)
-        (command,) = training_plan.plan(training_options.read(run.train[3:]), no_gpu, one_node)
+        (command,) = build_commands(training_options.read(run.train[3:]), no_gpu, one_node)
         args = parsed_by_fairseq(list(command.argv[3:]))
         assert AttnTransformerConfig.from_mapping(args) == run.config
         assert (args.seed, args.lr, args.save_dir) == (7, [0.5], str(run.save_dir))

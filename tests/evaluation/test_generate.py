@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.evaluation.hypotheses import read_hypotheses
+from attn_nmt.evaluation.generate import read_hypotheses
 
 OUTPUT = """S-2\tthree
 T-2\tdrei

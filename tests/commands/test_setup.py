@@ -1,4 +1,4 @@
-"""setup.sh on machines that lack something: one sentence, a non-zero exit, nothing broken."""
+"""setup.sh on machines that lack something, the doctor, and the list of flags."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ TOOLS = ("bash", "cat", "cksum", "cut", "dirname", "grep", "tail")
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Return a folder with just what setup.sh reads."""
-    folder = tmp_path / "checkout"
-    (folder / "scripts").mkdir(parents=True)
-    shutil.copy(ROOT / "scripts" / "setup.sh", folder / "scripts")
-    shutil.copy(ROOT / "setup.cfg", folder)
-    return folder
+    """Return a directory with just what setup.sh reads."""
+    directory = tmp_path / "checkout"
+    (directory / "scripts").mkdir(parents=True)
+    shutil.copy(ROOT / "scripts" / "setup.sh", directory / "scripts")
+    shutil.copy(ROOT / "setup.cfg", directory)
+    return directory
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return a folder to be the whole PATH, with no compiler in it."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
+    """Return a directory to be the whole PATH, with no compiler in it."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
     for tool in TOOLS:
-        (folder / tool).symlink_to(shutil.which(tool) or tool)
-    (folder / "python3").symlink_to(getattr(sys, "_base_executable", sys.executable))
-    return folder
+        (directory / tool).symlink_to(shutil.which(tool) or tool)
+    (directory / "python3").symlink_to(getattr(sys, "_base_executable", sys.executable))
+    return directory
 
 
-def set_up(
+def run_setup(
     checkout: Path, path: Path, **environment: str
 ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     """Run setup.sh; return its result and its lines on standard error."""
@@ -55,7 +55,7 @@ def set_up(
 
 
 def make_python(path: Path, version: tuple[int, int, int]) -> None:
-    """Put a python3 in front that says it is of another version."""
+    """Put a python3 first that claims to be of another version."""
     real = getattr(sys, "_base_executable", sys.executable)
     (path / "python3").unlink()
     (path / "python3").write_text(
@@ -65,9 +65,9 @@ def make_python(path: Path, version: tuple[int, int, int]) -> None:
     (path / "python3").chmod(0o755)
 
 
-def test_an_old_python_first_on_the_path(checkout: Path, path: Path) -> None:
+def test_an_old_python_first_on_the_path_is_refused(checkout: Path, path: Path) -> None:
     make_python(path, (3, 8, 10))
-    result, lines = set_up(checkout, path)
+    result, lines = run_setup(checkout, path)
     assert result.returncode == 1
     assert lines == [
         "setup: Python 3.11 or newer is needed, but python3 is 3.8.10; set PYTHON to a newer one."
@@ -75,15 +75,15 @@ def test_an_old_python_first_on_the_path(checkout: Path, path: Path) -> None:
     assert not (checkout / ".venv").exists()
 
 
-def test_no_python_at_all(checkout: Path, path: Path) -> None:
+def test_a_missing_python_is_named(checkout: Path, path: Path) -> None:
     (path / "python3").unlink()
-    result, lines = set_up(checkout, path)
+    result, lines = run_setup(checkout, path)
     assert result.returncode == 1
     assert lines == ["setup: Python 3.11 or newer is needed, but python3 is not on the PATH."]
 
 
-def test_no_compiler(checkout: Path, path: Path) -> None:
-    result, lines = set_up(checkout, path)
+def test_a_missing_compiler_is_named(checkout: Path, path: Path) -> None:
+    result, lines = run_setup(checkout, path)
     assert result.returncode == 1
     assert lines == [
         "setup: a C++ compiler is needed to build fairseq, but neither c++ nor g++ is on the PATH."
@@ -91,16 +91,16 @@ def test_no_compiler(checkout: Path, path: Path) -> None:
     assert not (checkout / ".venv").exists()
 
 
-def test_a_download_that_breaks(checkout: Path, path: Path) -> None:
+def test_a_failed_download_is_reported_with_the_log(checkout: Path, path: Path) -> None:
     (path / "c++").symlink_to(shutil.which("true") or "/bin/true")
-    result, lines = set_up(checkout, path, TORCH_SPEC="torch==0.0.1", PIP_NO_INDEX="1")
+    result, lines = run_setup(checkout, path, TORCH_SPEC="torch==0.0.1", PIP_NO_INDEX="1")
     assert result.returncode == 1
     assert lines[-1].startswith("setup: installing PyTorch as TORCH_SPEC says failed: ERROR: ")
     assert lines[-1].endswith("The whole log is in .venv/set-up.log.")
     assert not (checkout / ".venv" / ".set-up").exists()
 
 
-def test_a_second_run_does_nothing() -> None:
+def test_a_second_run_of_setup_does_nothing() -> None:
     run_command("bash", "scripts/setup.sh")
     result = run_command("bash", "scripts/setup.sh")
     assert result.stderr.splitlines() == ["setup: nothing to do, .venv is up to date."]

@@ -1,0 +1,210 @@
+"""The fairseq-train commands for given options and devices, without starting any.
+
+The paper's recipe and the size of an update come first, then how the processes are started: one by
+itself, several on GPUs by torchrun, several on CPUs each with its rank.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from attn_nmt.command_line import UsageError
+from attn_nmt.data_card import FILE_NAME, DataCard
+from attn_nmt.training.devices import Gpus, Nodes
+from attn_nmt.training.options import Options
+
+# Each choice with the flags that fairseq-train accepts only together with it.
+_CHOICES = {
+    "--optimizer": ("adam", "--adam-betas '(0.9, 0.98)' --adam-eps 1e-9 --weight-decay 0.0"),
+    "--lr-scheduler": ("inverse_sqrt", "--warmup-updates 4000 --warmup-init-lr 1e-7"),
+    "--criterion": ("label_smoothed_cross_entropy", "--label-smoothing 0.1"),
+}
+_FLAGS = "--lr 0.001 --dropout 0.1 --max-update 100000 --seed 1 --log-format simple"
+# The last five are for averaging; a checkpoint of every epoch would fill the disk.
+_CHECKPOINTS = "--save-interval-updates 1000 --keep-interval-updates 5"
+
+_PACKAGE = Path(__file__).parents[1]
+_TRAIN = ("-m", "fairseq_cli.train")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, and the environment variables that it needs."""
+
+    argv: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def recipe(options: Options) -> list[str]:
+    """Return the paper's flags; those of the user are to follow and override them.
+
+    A flag that fairseq-train would refuse beside the user's choice is left out, such as
+    ``--adam-betas`` beside ``--optimizer nag``.
+
+    Raises:
+        UsageError: if DATA_BIN holds no dictionaries.
+    """
+    flags: list[str] = []
+    for flag, (choice, dependent) in _CHOICES.items():
+        flags += [flag, choice]
+        if flag_value(options.flags, flag) in (None, choice):
+            flags += shlex.split(dependent)
+    flags += shlex.split(f"{_FLAGS} {_CHECKPOINTS}")
+    epoch_flags = ("--keep-last-epochs", "--save-interval")
+    if all(flag_value(options.flags, flag) is None for flag in epoch_flags):
+        flags.append("--no-epoch-checkpoints")
+    if has_joined_dictionary(options.data_bin):
+        flags.append("--share-all-embeddings")
+    return flags
+
+
+def flag_value(flags: Sequence[str], name: str) -> str | None:
+    """Return the value of the flag ``name``, the last if it is repeated, or None without it."""
+    value = None
+    for flag, following in zip(flags, [*flags, ""][1:], strict=True):
+        if flag == name:
+            value = following
+        elif flag.startswith(f"{name}="):
+            value = flag.removeprefix(f"{name}=")
+    return value
+
+
+def has_joined_dictionary(data_bin: Path) -> bool:
+    """Return whether source and target have the same dictionary, so that embeddings can be shared.
+
+    The languages are those of the data card beside DATA_BIN, or else all that have a dictionary.
+
+    Raises:
+        UsageError: if a dictionary is missing.
+    """
+    names = [path.name for path in sorted(data_bin.glob("dict.*.txt"))]
+    corpus = data_bin.resolve().parent
+    if (corpus / FILE_NAME).is_file():
+        card = DataCard.read(corpus)
+        names = [f"dict.{lang}.txt" for lang in (card.source_lang, card.target_lang)]
+    missing = [name for name in names or ["dict.LANG.txt"] if not (data_bin / name).is_file()]
+    if missing:
+        raise UsageError(
+            f"DATA_BIN must hold {missing[0]}, which fairseq-preprocess writes, "
+            f"but {data_bin} does not."
+        )
+    return len({(data_bin / name).read_bytes() for name in names}) == 1
+
+
+def update_freq(options: Options, world_size: int) -> str:
+    """Return the batches per device and update that come nearest to the requested tokens."""
+    if options.update_freq is not None:
+        return options.update_freq
+    return str(max(1, round(options.tokens_per_update / (options.max_tokens * world_size))))
+
+
+def describe_batch(options: Options, world_size: int) -> str:
+    """Describe the maximal size of an update; ``wpb`` in fairseq's log is the actual one.
+
+    Batches are limited by their longer side with padding, so the target words that fairseq counts
+    per update are somewhat fewer.
+    """
+    freq = update_freq(options, world_size)
+    devices = f"{world_size} device{'s' if world_size > 1 else ''}"
+    line = f"batch: {options.max_tokens} tokens x {devices} x update-freq {freq}"
+    if not freq.isdecimal():  # one number per epoch
+        return line
+    line += f" = {options.max_tokens * world_size * int(freq)} tokens per update"
+    wanted = "" if options.update_freq else f" (wanted {options.tokens_per_update})"
+    return f"{line}{wanted}; wpb in the log counts target words"
+
+
+def uses_gpus(options: Options) -> bool:
+    """Return whether the user lets fairseq-train use GPUs."""
+    return flag_value(options.flags, "--cpu") is None
+
+
+def processes_per_node(options: Options, gpus: Gpus) -> int:
+    """Return how many processes train on this node; every node must have as many.
+
+    Raises:
+        UsageError: if there are more processes than GPUs.
+    """
+    if not gpus.count:
+        return options.processes or 1
+    if options.processes is not None and options.processes > gpus.count:
+        raise UsageError(
+            f"--processes must be at most the number of visible GPUs, {gpus.count}, "
+            f"but is {options.processes}; --cpu trains without them."
+        )
+    return options.processes or gpus.count
+
+
+def build_commands(options: Options, gpus: Gpus, nodes: Nodes) -> list[Command]:
+    """Return the commands that this node has to run side by side.
+
+    A single process is fairseq-train itself. Several on GPUs are started by torchrun. Without a
+    GPU, fairseq would let each of torchrun's processes train alone, so each command has its rank.
+
+    Raises:
+        UsageError: if the processes or DATA_BIN break a rule.
+    """
+    processes = processes_per_node(options, gpus)
+    flags = _train_flags(options, gpus, world_size=processes * nodes.count)
+    if gpus.count:
+        return [Command((sys.executable, *_torchrun(processes, nodes), *_TRAIN, *flags))]
+    if processes * nodes.count == 1:
+        return [Command((sys.executable, *_TRAIN, *flags))]
+    first_rank = (nodes.rank or 0) * processes
+    # The threads of several processes would compete for the cores.
+    environment = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return [
+        Command((sys.executable, *_TRAIN, *flags, *_gloo(first_rank + i, nodes)), environment)
+        for i in range(processes)
+    ]
+
+
+def commands_by_node(arguments: Sequence[str], nodes: Nodes, directory: Path) -> list[str]:
+    """Return for each node the shell command that starts train.sh there, in ``directory``."""
+    script = _PACKAGE.parent / "scripts" / "train.sh"
+    start = ("bash", str(script)) if script.is_file() else (sys.executable, "-m", __package__)
+    master = f"{nodes.host}:{nodes.port}"
+    return [
+        f"cd {shlex.quote(str(directory))} && "
+        + shlex.join([*start, *arguments, "--node-rank", str(rank), "--master", master])
+        for rank in range(nodes.count)
+    ]
+
+
+def _train_flags(options: Options, gpus: Gpus, world_size: int) -> list[str]:
+    """Return what follows fairseq-train: the recipe, the user's flags, the number of devices."""
+    flags = [str(options.data_bin), "--user-dir", str(_PACKAGE), "--arch", options.arch]
+    flags += ["--save-dir", str(options.save_dir), *recipe(options)]
+    flags += ["--max-tokens", str(options.max_tokens)]
+    flags += ["--update-freq", update_freq(options, world_size)]
+    flags += [*_precision(options, gpus), *options.flags]
+    # With one GPU per node, fairseq would otherwise train on each node alone.
+    return [*flags, "--distributed-world-size", str(world_size)]
+
+
+def _precision(options: Options, gpus: Gpus) -> list[str]:
+    precision = options.precision
+    if precision is None and gpus.count and not {"--fp16", "--bf16", "--amp"} & set(options.flags):
+        precision = "bf16" if gpus.bf16 else "fp16"
+    return [f"--{precision}"] if precision in ("bf16", "fp16") else []
+
+
+def _torchrun(processes: int, nodes: Nodes) -> list[str]:
+    """Return Python's arguments that start torchrun; none for a single GPU."""
+    if processes * nodes.count == 1:
+        return []
+    flags = f"--nnodes {nodes.count} --node_rank {nodes.rank or 0} --nproc_per_node {processes}"
+    address = ["--master_addr", nodes.host, "--master_port", str(nodes.port)]
+    return ["-m", "torch.distributed.run", *flags.split(), *address]
+
+
+def _gloo(rank: int, nodes: Nodes) -> list[str]:
+    # legacy_ddp: fairseq's other backends need a GPU.
+    flags = "--cpu --ddp-backend legacy_ddp --distributed-backend gloo --distributed-no-spawn"
+    init_method = f"tcp://{nodes.host}:{nodes.port}"
+    ranks = ["--distributed-rank", str(rank), "--distributed-init-method", init_method]
+    return [*flags.split(), *ranks]
