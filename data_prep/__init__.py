@@ -1,10 +1,10 @@
-"""Preparation of English-German data: from text to ``OUT_DIR/data-bin``, raw references aside.
+"""Preparation of English-German data: from text to ``OUT_DIR/data-bin``, with raw references.
 
-- ``cldr``: the embedded corpus, made from the Unicode CLDR; ``cldr_en2de`` is its command
+- ``cldr``: the embedded corpus, generated from the Unicode CLDR; ``cldr_en2de`` is its command
 - ``multi30k_en2de``: image captions
 - ``wmt14_en2de``: WMT14, read and cleaned by ``wmt14``
-- ``options``: the flags all commands share; ``pipeline``: the output folder and its data card
-- ``steps``: what an interrupted run has finished; ``parallel``: lines over several processes
+- ``options``: the options that all commands share
+- ``pipeline``: tokens, subwords, binarising; the output directory and its data card
+- ``steps``: resuming an interrupted run; ``parallel``: lines in several processes
 - ``download``: files from the network or a mirror; ``text``: reading and checking lines
-- ``segment``: Moses tokens and subwords
 """
