@@ -1,14 +1,24 @@
 #!/usr/bin/env bash
 # Set up if needed, then run all checks of CI: format, lint, types, shell, tests.
 #
-#   bash scripts/test.sh [pytest arguments]
+#   bash scripts/test.sh [--core] [pytest arguments]
 #
-# All checks run even if one fails; the summary is printed last.
+# --core runs nothing but the tests of terms, functional and modules, within a minute. Otherwise all
+# checks run even if one fails; the summary is printed last.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source scripts/environment.sh
 bash scripts/setup.sh || exit 1
 use_environment
+# One process per core; more threads would only wait for each other. A process that has finished
+# takes over tests of another: files differ in length.
+export OMP_NUM_THREADS=1
+pytest=(python3 -m pytest --numprocesses auto --dist worksteal)
+
+if [[ ${1:-} == --core ]]; then
+  shift
+  exec "${pytest[@]}" -m "core and not slow" tests/test_terms.py tests/functional tests/modules "$@"
+fi
 
 summary=()
 failed=0
@@ -28,9 +38,7 @@ check format ruff format --check .
 check lint ruff check .
 check types mypy
 check shell shellcheck -x -P SCRIPTDIR scripts/*.sh data_prep/*.sh .ci/run
-# One process per core; more threads would only wait for each other.
-export OMP_NUM_THREADS=1
-check tests python3 -m pytest --numprocesses auto --dist loadfile "$@"
+check tests "${pytest[@]}" "$@"
 
 printf '\n'
 printf '%s\n' "${summary[@]}"

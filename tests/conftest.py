@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import signal
 
+from pathlib import Path
+
 import pytest
 import torch
 
+_TESTS = Path(__file__).parent
+_CORE = (_TESTS / "test_terms.py", _TESTS / "functional", _TESTS / "modules")
+
 # A shell lets what it starts in the background ignore Ctrl-C, and so would every command here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of what imports without fairseq."""
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in _CORE):
+            item.add_marker("core")
 
 
 @pytest.fixture(autouse=True)

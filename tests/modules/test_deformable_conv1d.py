@@ -28,7 +28,7 @@ def build(kernel_size: int = 3, *, seed: int = 0, **options: Any) -> DeformableC
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("kernel_size", KERNELS)
-@pytest.mark.parametrize("length", [1, 2, 3, 9])
+@pytest.mark.parametrize("length", [1, 2, 3, 7])
 def test_equals_the_double_loop(length: int, kernel_size: int, causal: bool, side: str) -> None:
     for scale in (0.1, 1.0):
         module = build(kernel_size, causal=causal, offset_lr_scale=scale, seed=length)

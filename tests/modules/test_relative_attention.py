@@ -23,9 +23,9 @@ MODES = {"self": {}, "causal": {"causal": True}, "cross": {}}
 SPANS = (None, 1, 5)
 # Degenerate, odd, and long enough to be cut into several of the small blocks.
 LENGTHS = {
-    "self": [(1, 1), (2, 2), (7, 7)],
-    "causal": [(1, 1), (2, 2), (7, 7)],
-    "cross": [(1, 4), (5, 1), (3, 6), (7, 4)],
+    "self": [(1, 1), (2, 2), (5, 5)],
+    "causal": [(1, 1), (2, 2), (5, 5)],
+    "cross": [(1, 4), (5, 1), (3, 6), (5, 3)],
 }
 
 
