@@ -32,6 +32,7 @@ def test_peak_memory_is_that_of_the_first_step() -> None:
     # peak_memory calls partial(torch.ones, ...) to make the step, in a process of its own.
     small, large = (peak_memory(partial, torch.ones, size * 2**18) for size in (20, 120))
     assert 90 < (large - small) / 2**20 < 110
+    assert 10 < small / 2**20 < 60, "what the process held before the step does not count"
 
 
 def test_the_exponent_is_one_if_linear_and_two_if_quadratic() -> None:

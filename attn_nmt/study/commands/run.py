@@ -29,7 +29,6 @@ Executor = Callable[[Sequence[Run], Path], list[Outcome]]
 """Runs everything, given the directory of the grid, and returns the outcomes in that order."""
 _COLUMNS = {"cell": "", "seed": "d", "state": "", "bleu": ".2f", "scored": ""}
 _REQUEUES = 10
-_SLURM_PREFIX = "--slurm-"
 _MEMORY = re.compile(r"[1-9]\d*[KMGT]B?")
 _ADDITIONAL = re.compile(r"(?P<name>[a-z][a-z-]*)(=(?P<value>.+))?", re.DOTALL)
 # Options of sbatch that have a flag here, and those that submitit or the plan determines.
@@ -105,54 +104,55 @@ def add_executor_options(parser: ArgumentParser) -> None:
         "--executor",
         type=one_of("--executor", EXECUTORS),
         default="local",
-        help="local: this process; slurm: one job per run, in a job array; submitit-local: the "
+        help="local: on this machine; slurm: one job per run, in a job array; submitit-local: the "
         "same jobs as processes on this machine; default: local",
     )
-    group = parser.add_argument_group(
+    slurm = parser.add_argument_group(
         "SLURM, with --executor slurm",
         "Every node must see the data, RUNS and this package under the same paths. The command "
         "waits and shows the progress of the jobs; Ctrl-C cancels them. If it is killed or loses "
         "its terminal, they continue.",
     )
-    flags: tuple[tuple[str, str, Callable[[str], Any], str], ...] = (
-        (
-            "time",
-            "MINUTES",
-            positive("--slurm-time, in minutes,"),
-            "time limit of a job; required. A run that needs more is requeued and resumes from its "
-            "last checkpoint",
-        ),
-        (
-            "requeues",
-            "N",
-            at_least(0, "--slurm-requeues"),
-            f"how often a run may be requeued; default: {_REQUEUES}",
-        ),
-        ("partition", "NAME", str, "default: SLURM's"),
-        (
-            "array-parallelism",
-            "N",
-            positive("--slurm-array-parallelism"),
-            "how many jobs of the array may run at a time; default: 256",
-        ),
-        (
-            "gpus-per-node",
-            "N",
-            at_least(0, "--slurm-gpus-per-node"),
-            "GPUs of a job, which has one node; default: 1, or 0 with --cpu",
-        ),
-        (
-            "cpus-per-task",
-            "N",
-            positive("--slurm-cpus-per-task"),
-            "cores of a job; default: SLURM's",
-        ),
-        ("memory", "SIZE", _memory, "of a job, such as 32G; default: SLURM's"),
+    slurm.add_argument(
+        "--slurm-time",
+        metavar="MINUTES",
+        type=positive("--slurm-time, in minutes,"),
+        help="time limit of a job; required. A run that needs more is requeued and resumes from "
+        "its last checkpoint",
     )
-    for name, metavar, read, text in flags:
-        group.add_argument(f"{_SLURM_PREFIX}{name}", metavar=metavar, type=read, help=text)
-    group.add_argument(
-        f"{_SLURM_PREFIX}additional",
+    slurm.add_argument(
+        "--slurm-requeues",
+        metavar="N",
+        type=at_least(0, "--slurm-requeues"),
+        help=f"how often a run may be requeued; default: {_REQUEUES}",
+    )
+    slurm.add_argument("--slurm-partition", metavar="NAME", help="default: SLURM's")
+    slurm.add_argument(
+        "--slurm-array-parallelism",
+        metavar="N",
+        type=positive("--slurm-array-parallelism"),
+        help="how many jobs of the array may run at a time; default: 256",
+    )
+    slurm.add_argument(
+        "--slurm-gpus-per-node",
+        metavar="N",
+        type=at_least(0, "--slurm-gpus-per-node"),
+        help="GPUs of a job, which has one node; default: 1, or 0 with --cpu",
+    )
+    slurm.add_argument(
+        "--slurm-cpus-per-task",
+        metavar="N",
+        type=positive("--slurm-cpus-per-task"),
+        help="cores of a job; default: SLURM's",
+    )
+    slurm.add_argument(
+        "--slurm-memory",
+        metavar="SIZE",
+        type=_memory,
+        help="of a job, such as 32G; default: SLURM's",
+    )
+    slurm.add_argument(
+        "--slurm-additional",
         metavar="NAME[=VALUE]",
         nargs="+",
         type=_additional,
@@ -224,7 +224,7 @@ def _require_only_with_slurm(options: Namespace) -> None:
         if name.startswith("slurm_")
     }
     for word in options.more:  # which would be passed to the training
-        if word.startswith(_SLURM_PREFIX):
+        if word.startswith("--slurm-"):
             require_known("a flag of SLURM", word.partition("=")[0], flags)
     for flag, value in flags.items():
         if value is not None and options.executor != "slurm":

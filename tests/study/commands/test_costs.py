@@ -126,7 +126,11 @@ def test_the_layers_sum_to_the_model_in_formulas_and_in_counts(costs: Any) -> No
 
 def test_a_grid_of_a_file_is_read(costs: Any, tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
-    path.write_text('vary: {self_attn_terms: ["0000", "1111"]}')
+    # A switch that is absent from the command line must not count as an override.
+    path.write_text(
+        "base: {log_offsets: true, deformable_kernel_size: 3}\n"
+        'vary: {self_attn_terms: ["0000", "1111"]}'
+    )
     objects = rows(costs("--grid", str(path), "--size", "tiny", "--format", "json"))
     assert [row["self_attn"] for row in objects] == ["0000", "1111"]
 

@@ -74,7 +74,10 @@ def test_every_run_has_its_own_directory() -> None:
         ({"seeds": [1, 2, 1]}, "^--seeds must have no number twice, but are 1 2 1.$"),
         ({"train_flags": ["--save-dir", "x"]}, "^--save-dir must be left out, .*, but is given.$"),
         ({"train_flags": ["--seed=3"]}, "^--seed=3 must be left out, .*, but is given.$"),
-        ({"train_flags": ["--nodes", "2"]}, "^--nodes must be left out, .*, but is given.$"),
+        *(
+            ({"train_flags": [flag, "x"]}, f"^{flag} must be left out, .*, but is given.$")
+            for flag in ("--arch", "-a", "--user-dir", "--nodes", "--node-rank", "--master")
+        ),
         (
             {"model_flags": {"self_attn_terms": "1111"}},
             "^--self-attn-terms must be left out where the grid sets it, but is '1111'.$",
