@@ -10,5 +10,5 @@
 
 import logging
 
-# fairseq sets the root logger to DEBUG when it is imported; matplotlib then logs every font.
+# fairseq sets the root logger to DEBUG when it is imported; matplotlib then logs its own import.
 logging.getLogger("matplotlib").setLevel(logging.WARNING)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Callable, Sequence
 from math import isfinite
 
@@ -16,9 +15,6 @@ from matplotlib.patheffects import withStroke
 
 from attn_nmt.study.running.training_log import Curves
 from attn_nmt.study.tables import Row
-
-# fairseq sets the root logger to DEBUG when it is imported; matplotlib then logs every font.
-logging.getLogger("matplotlib").setLevel(logging.WARNING)
 
 FORMATS = ("svg", "png")
 STYLE = {

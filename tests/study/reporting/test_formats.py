@@ -65,16 +65,18 @@ def test_latex_cells_are_read_back_as_they_were(table: list[tuple[str, ...]]) ->
 
 def test_latex_aligns_numbers_to_the_right_and_sets_a_minus_sign() -> None:
     text = latex_table(
-        ["cell", "x", "seeds"], [["0100", "-1.5", "1 of 2"], ["1", "", ""]], ["a\nremark"]
+        ["cell", "x", "seeds", "y"],
+        [["0100", "-1.5", "1 of 2", "3"], ["1", "", "", "none"]],
+        ["a\nremark"],
     )
     assert text.splitlines() == [
         "% a remark",
-        r"\begin{tabular}{lrl}",
+        r"\begin{tabular}{lrll}",
         r"\hline",
-        r"cell & x & seeds \\",
+        r"cell & x & seeds & y \\",
         r"\hline",
-        r"0100 & $-$1.5 & 1 of 2 \\",
-        r"1 &  &  \\",
+        r"0100 & $-$1.5 & 1 of 2 & 3 \\",
+        r"1 &  &  & none \\",
         r"\hline",
         r"\end{tabular}",
     ]

@@ -71,6 +71,7 @@ def test_the_baseline_of_a_cell_is_the_one_of_the_paper(tmp_path: Path) -> None:
     # Seed 3 has no partner.
     assert row["bleu_difference"] == approx(((23 - 20) + (24.5 - 22)) / 2)
     assert row["gmacs_percent"] == approx(25)
+    assert row["bleu_deviation"] == approx(statistics.stdev((23, 24.5)))
     line = next(line for line in paper.TABLE2 if line.candidate == "1010-deformable")
     assert row["paper_bleu"] == line.bleu[1]
     assert row["paper_bleu_difference"] == approx(line.bleu[1] - line.bleu[0])
