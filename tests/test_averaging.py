@@ -187,9 +187,9 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mean.pt", "new.pt"]
 
 
-def touch(folder: Path, *names: str) -> None:
+def touch(directory: Path, *names: str) -> None:
     for name in names:
-        (folder / name).touch()
+        (directory / name).touch()
 
 
 def test_the_last_are_found_by_number_not_alphabetically(tmp_path: Path) -> None:

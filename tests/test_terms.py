@@ -31,7 +31,7 @@ def test_each_bit_is_one_term(bits: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("bits", ALL)
-def test_what_is_projected(bits: str) -> None:
+def test_terms_say_what_they_project(bits: str) -> None:
     terms = AttentionTerms.parse(bits)
     assert terms.uses_query == ("1" in bits[:2])
     assert terms.uses_key == (bits[0] == "1" or bits[2] == "1")
@@ -39,7 +39,7 @@ def test_what_is_projected(bits: str) -> None:
 
 
 @pytest.mark.parametrize("bits", ["", "111", "11112", "11111", "abcd", "1121", "1111\n", "none"])
-def test_anything_else_is_refused(bits: str) -> None:
+def test_anything_but_four_bits_is_refused(bits: str) -> None:
     message = f"`terms` must be four bits, each 0 or 1, such as '1111', but is {bits!r} instead."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         AttentionTerms.parse(bits)

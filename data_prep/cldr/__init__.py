@@ -1,7 +1,7 @@
 """A real English-German parallel corpus that needs no download.
 
 The words come from the Unicode CLDR, through `Babel`, and from `num2words`; a few sentence frames
-of our own put them where word order, plural, case and agreement differ between the two languages.
+put them where word order, plural, case and agreement differ between the two languages.
 
     frames.py       a frame draws one sentence pair; the two locales; clean text
     words.py        the nouns, people, places and amounts that several categories share
@@ -14,7 +14,7 @@ of our own put them where word order, plural, case and agreement differ between 
     territories.py  "Spain, Austria, and Greece"        "Spanien, Österreich und Griechenland"
     languages.py    "from Polish into Greek"            "aus dem Polnischen ins Griechische"
     numbers.py      "one hundred and twenty-three"      "einhundertdreiundzwanzig"
-    corpus.py       the shares of the categories, the mixture and the split
+    corpus.py       the shares of the categories, their mixture and the splits
 """
 
 from data_prep.cldr.corpus import generate

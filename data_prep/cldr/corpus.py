@@ -1,4 +1,4 @@
-"""The mixture of the categories, and its split into train, valid and test."""
+"""The mixture of the categories, split into train, valid and test."""
 
 from collections.abc import Sequence
 from itertools import islice

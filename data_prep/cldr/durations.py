@@ -17,7 +17,7 @@ from data_prep.cldr.words import event, person, quantity, thing, to_city, vehicl
 Unit = Literal["year", "month", "week", "day", "hour", "minute"]
 Parts = Sequence[tuple[int, Unit]]
 
-# Seconds as Babel counts them, and the most of a unit that we say.
+# Seconds as Babel counts them, and the largest value of a unit that is drawn.
 SECONDS: dict[Unit, int] = {
     "year": 31536000,
     "month": 2592000,
@@ -26,7 +26,14 @@ SECONDS: dict[Unit, int] = {
     "hour": 3600,
     "minute": 60,
 }
-MOST: dict[Unit, int] = {"year": 40, "month": 11, "week": 12, "day": 20, "hour": 23, "minute": 59}
+MAX_VALUE: dict[Unit, int] = {
+    "year": 40,
+    "month": 11,
+    "week": 12,
+    "day": 20,
+    "hour": 23,
+    "minute": 59,
+}
 LONG: tuple[tuple[Unit, ...], ...] = (("year",), ("month",), ("week",), ("year", "month"))
 SHORT: tuple[tuple[Unit, ...], ...] = (("day", "hour"), ("hour", "minute"), ("day",), ("hour",))
 TRIPS: tuple[Pair, ...] = (
@@ -67,7 +74,7 @@ def duration(shapes: Sequence[tuple[Unit, ...]]) -> Maker:
     """Return a maker of a duration in one of `shapes`, in the accusative and in the dative."""
 
     def make(rng: Random) -> Slots:
-        parts: Parts = [(rng.randint(1, MOST[unit]), unit) for unit in rng.choice(shapes)]
+        parts: Parts = [(rng.randint(1, MAX_VALUE[unit]), unit) for unit in rng.choice(shapes)]
         return {
             "duration": joined([quantity(*part) for part in parts]),
             "dative": joined([dative(*part) for part in parts]),
@@ -78,8 +85,8 @@ def duration(shapes: Sequence[tuple[Unit, ...]]) -> Maker:
 
 def moment(rng: Random) -> Slots:
     """Draw a moment in the past and one in the future: "vor 3 Tagen", "in 1 Jahr"."""
-    unit: Unit = rng.choice(tuple(MOST))
-    value = rng.randint(1, MOST[unit])
+    unit: Unit = rng.choice(tuple(MAX_VALUE))
+    value = rng.randint(1, MAX_VALUE[unit])
     return {"ago": relative(-value, unit), "ahead": relative(value, unit)}
 
 

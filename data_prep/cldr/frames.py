@@ -16,7 +16,7 @@ GERMAN = Locale("de")
 
 
 def both(render: Callable[[Locale], str]) -> Pair:
-    """Return what `render` makes of the English and of the German CLDR locale."""
+    """Return what `render` returns for the English and for the German CLDR locale."""
     return render(ENGLISH), render(GERMAN)
 
 
@@ -26,13 +26,13 @@ def clean(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return clean `text`, with a capital first letter if its end makes it a whole sentence."""
+    """Return clean `text`, capitalised if it ends like a sentence."""
     text = clean(text)
     return text[0].upper() + text[1:] if text.endswith((".", "?")) else text
 
 
 def frame(english: str, german: str, *makers: Maker) -> Frame:
-    """Return a function that draws the slots of both templates and fills them alike."""
+    """Return a function that draws the slots and fills both templates with them."""
 
     def draw(rng: Random) -> Pair:
         slots: Slots = {}
@@ -47,7 +47,7 @@ def frame(english: str, german: str, *makers: Maker) -> Frame:
 
 
 def stream(frames: Sequence[Frame], rng: Random) -> Iterator[Pair]:
-    """Yield pairs without end, each from one of `frames` with equal chances; pairs may repeat."""
+    """Yield pairs without end, each from a uniformly drawn frame; pairs may repeat."""
     while True:
         yield rng.choice(frames)(rng)
 

@@ -1,4 +1,4 @@
-"""Names of languages in lists and sentences: German makes nouns of them that are declined."""
+"""Names of languages in lists and sentences: in German also nouns that are declined."""
 
 from random import Random
 
@@ -19,7 +19,7 @@ def language(code: str) -> Pair:
 
 
 LANGUAGES: tuple[Pair, ...] = tuple(language(code) for code in CODES.split())
-# Only these make nouns with regular endings: "das Polnische", "aus dem Polnischen".
+# Only these have nouns with regular endings: "das Polnische", "aus dem Polnischen".
 DECLINED: tuple[Pair, ...] = tuple(pair for pair in LANGUAGES if pair[1].endswith("sch"))
 
 

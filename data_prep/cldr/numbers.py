@@ -8,7 +8,7 @@ from num2words import num2words
 from data_prep.cldr.frames import Pair, Slots, frame, pick
 from data_prep.cldr.words import person
 
-# The highest number of each range, with the chance to draw from it.
+# The highest number of each range, with the probability of that range.
 RANGES = {99: 0.2, 999: 0.5, 9_999: 0.28, 999_999: 0.02}
 COUNTED: tuple[Pair, ...] = (
     ("pages", "Seiten"),

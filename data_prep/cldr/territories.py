@@ -18,7 +18,7 @@ BARE = (
     "NZ NI NG KP MK NO PK PA PY PE PL PT QA RO RU RW SA RS SG SI SO ZA KR ES SE SY TW TZ TH TN UG "
     "UY UZ VE VN ZM ZW"
 )
-# With an article or with auf in German: only in lists, where every name stands alone.
+# With an article or with "auf" in German: only in lists, where names have neither.
 OTHER = "CH TR NL US SK UA IR IQ YE LB SD MN PH GB CU CY MT IS JM MG LK"
 
 

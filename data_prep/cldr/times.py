@@ -1,4 +1,4 @@
-"""Times of day: twelve hours against twenty-four, and German verbs that split around them."""
+"""Times of day: twelve hours or twenty-four, and German verbs that split around them."""
 
 from datetime import time
 from functools import cache
@@ -9,7 +9,7 @@ from babel.dates import format_time
 from data_prep.cldr.frames import Pair, Slots, both, frame, pick_two
 from data_prep.cldr.words import CITIES, place, quantity, to_city, vehicle, weekday
 
-MINUTES_A_DAY = 24 * 60
+MINUTES_PER_DAY = 24 * 60
 two_cities = pick_two("origin", "city", CITIES)
 
 
@@ -22,11 +22,11 @@ def clock(minute: int) -> Pair:
 
 def at(rng: Random) -> Slots:
     """Draw a time of day."""
-    return {"time": clock(rng.randrange(MINUTES_A_DAY))}
+    return {"time": clock(rng.randrange(MINUTES_PER_DAY))}
 
 
 def hours(rng: Random) -> Slots:
-    """Draw opening hours: a time in the morning and one in the afternoon, in five minutes."""
+    """Draw opening hours, in steps of five minutes: one before and one after noon."""
     opens, closes = rng.randrange(6 * 60, 12 * 60, 5), rng.randrange(12 * 60, 22 * 60, 5)
     return {"opens": clock(opens), "closes": clock(closes)}
 

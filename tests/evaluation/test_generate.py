@@ -1,4 +1,4 @@
-"""fairseq-generate's output, back in order."""
+"""fairseq-generate's output, in the order of the sentences."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ H-1\t-1.5\t
 """
 
 
-def test_best_hypotheses_by_id(tmp_path: Path) -> None:
+def test_the_best_hypotheses_are_ordered_by_id(tmp_path: Path) -> None:
     path = tmp_path / "generate-test.txt"
     path.write_text(OUTPUT, encoding="utf-8")
     assert read_hypotheses(path, sentences=3) == ["eins", "", "drei Häuser"]
@@ -35,7 +35,7 @@ def test_best_hypotheses_by_id(tmp_path: Path) -> None:
         (2, "each of the 2 reference sentences, but holds 3."),
     ],
 )
-def test_another_number_than_expected_is_an_error(
+def test_another_number_than_expected_is_refused(
     tmp_path: Path, sentences: int, ending: str
 ) -> None:
     path = tmp_path / "generate-test.txt"
@@ -44,7 +44,7 @@ def test_another_number_than_expected_is_an_error(
         read_hypotheses(path, sentences=sentences)
 
 
-def test_a_line_separator_inside_a_sentence_is_no_line_end(tmp_path: Path) -> None:
+def test_a_line_separator_inside_a_sentence_does_not_end_it(tmp_path: Path) -> None:
     path = tmp_path / "generate-test.txt"
     path.write_text("H-0\t-0.1\ta\u2028b\n", encoding="utf-8")
     assert read_hypotheses(path, sentences=1) == ["a\u2028b"]

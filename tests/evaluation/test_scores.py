@@ -1,4 +1,4 @@
-"""The scores against sacreBLEU's own, and what sets them apart."""
+"""The scores against sacreBLEU's own, and how they differ from each other."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def test_splitting_compounds_counts_their_parts() -> None:
     assert found.bleu_compound_split > found.bleu_tokenized
 
 
-def test_hyphens_split_already_are_refused() -> None:
+def test_text_with_split_hyphens_is_refused() -> None:
     with pytest.raises(UsageError, match="^Compound splitting must start from whole hyphens, .*$"):
         split_compounds("Deutsch @-@ Französisch")
 
 
-def test_a_length_mismatch_is_refused() -> None:
+def test_different_numbers_of_hypotheses_and_references_are_refused() -> None:
     message = "^There must be one hypothesis for each of the 3 references, but there are 2.$"
     with pytest.raises(UsageError, match=message):
         score(HYPOTHESES[:2], REFERENCES, "de")
 
 
-def test_every_line_names_its_score() -> None:
+def test_every_line_is_labelled_with_its_score() -> None:
     lines = score(HYPOTHESES, REFERENCES, "de").labelled().split("\n")
     assert [line.split(" = ")[0] for line in lines] == [
         "BLEU",
