@@ -7,7 +7,7 @@ interpolation of deformable convolution. Terms that multiply with the same facto
 
 This is how the paper counts, as far as its printed numbers tell: see
 :data:`attn_nmt.study.paper.DEVIATIONS`. What this package really computes is counted by
-:mod:`attn_nmt.study.costs`.
+:mod:`attn_nmt.study.model_costs`.
 
 Parameters include biases, but no layer norms.
 """

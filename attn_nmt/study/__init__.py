@@ -7,10 +7,10 @@
 - ``inspecting``: what a model does with one sentence
 - ``paired_tests``: whether systems differ in BLEU by more than chance
 - ``running``: from a plan to results
-- ``costs``: what a model costs
+- ``model_costs``: what a model costs
 - ``grids``: which models are compared, and the trainings that this takes
-- ``describe``, ``tables``: a model in words; rows as a table, CSV or JSON
-- ``flags``: the models' flags on a command line, and the configurations that they make
+- ``flags``: the models' flags on a command line, as a configuration, and in words
+- ``tables``: rows as a table, CSV or JSON
 - ``paper``: the paper's tables
 """
 

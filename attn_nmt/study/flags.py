@@ -1,9 +1,9 @@
-"""The models' flags: on a command line, as a configuration, and back as a command line."""
+"""The models' flags: on a command line, as a configuration, and described in words."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
@@ -14,6 +14,8 @@ from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_INV_REGISTRY
 from attn_nmt.command_line import UsageError
 from attn_nmt.models.architectures import SIZES
 from attn_nmt.models.config import AttnTransformerConfig
+from attn_nmt.models.mechanisms import SIDES, LayerConfig
+from attn_nmt.study.tables import Row
 
 MODEL = "attn_transformer"
 MODEL_FIELDS = tuple(f.name for f in fields(AttnTransformerConfig) if f.name != "_name")
@@ -106,3 +108,37 @@ def one_of(flag: str, choices: tuple[str, ...]) -> Callable[[str], str]:
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
+
+
+def describe(config: AttnTransformerConfig) -> Row:
+    """Return the setting of each mechanism.
+
+    A value that all layers share is returned as it is. Otherwise it is text: "encoder / decoder",
+    and for a side whose layers differ a comma list with one entry per layer.
+
+    Raises:
+        ValueError: if a flag breaks its rule.
+    """
+    layers = config.layer_configs()
+    return {
+        "type": _shared(layers, "self_attn_type"),
+        "self_attn": _shared(layers, "self_attn_terms"),
+        "cross_attn": _shared(layers, "cross_attn_terms", ("decoder",)),
+        "deformable": any(layer.deformable for side in SIDES for layer in layers[side]),
+        "deformable_kernel_size": _shared(layers, "deformable"),
+        "span": _shared(layers, "span"),
+        "kernel_size": _shared(layers, "kernel_size"),
+        "context_broadcast": _shared(layers, "context_broadcast"),
+    }
+
+
+def _shared(layers: dict[str, list[LayerConfig]], name: str, sides: Sequence[str] = SIDES) -> Any:
+    values = [[getattr(layer, name) for layer in layers[side]] for side in sides]
+    distinct = {value for side in values for value in side}
+    return distinct.pop() if len(distinct) == 1 else " / ".join(_listed(side) for side in values)
+
+
+def _listed(values: list[Any]) -> str:
+    """Return one entry if all are the same, else a comma list."""
+    entries = values[:1] if len(set(values)) == 1 else values
+    return ",".join("none" if value is None else str(value) for value in entries)

@@ -9,7 +9,6 @@ from typing import Any
 from attn_nmt.command_line import UsageError, positive
 from attn_nmt.models.architectures import SIZES
 from attn_nmt.study import paper
-from attn_nmt.study.costs.rows import PAPER_SIZE, Model, add_percents, layer_rows, model_row
 from attn_nmt.study.flags import (
     add_model_flags,
     arch_of_size,
@@ -19,6 +18,7 @@ from attn_nmt.study.flags import (
     read_config,
 )
 from attn_nmt.study.grids.cells import GRIDS, read_grid
+from attn_nmt.study.model_costs import PAPER_SIZE, Model, add_percents, layer_rows, model_row
 from attn_nmt.study.tables import FORMATS, render
 
 _CONVENTION = """\

@@ -12,11 +12,10 @@ from typing import Any
 
 from attn_nmt.command_line import positive
 from attn_nmt.models.architectures import SIZES
-from attn_nmt.study.costs.model import mechanism_costs
-from attn_nmt.study.costs.rows import GIGA
 from attn_nmt.study.flags import add_model_flags, explicit_flags
 from attn_nmt.study.grids.cells import GRIDS, read_grid
 from attn_nmt.study.grids.runs import AVERAGED, Run, plan_runs, require_train_flags
+from attn_nmt.study.model_costs import GIGA, mechanism_costs
 
 USAGE = (
     "%(prog)s GRID --size SIZE --data-bin DATA_BIN [options] [flags of the models and of train.sh]"

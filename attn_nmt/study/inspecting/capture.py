@@ -18,8 +18,7 @@ from attn_nmt.command_line import UsageError
 from attn_nmt.hub import Translator
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.mechanisms import Mechanism
-from attn_nmt.study.describe import describe
-from attn_nmt.study.flags import MODEL, MODEL_FIELDS
+from attn_nmt.study.flags import MODEL, MODEL_FIELDS, describe
 
 _DESCRIBED = {
     "self_attn": "terms of self-attention",
@@ -30,7 +29,7 @@ _DESCRIBED = {
     "deformable_kernel_size": "deformable kernel size",
     "context_broadcast": "context broadcasting",
 }
-"""What :func:`attn_nmt.study.describe.describe` returns, in words."""
+"""What :func:`attn_nmt.study.flags.describe` returns, in words."""
 
 SUBLAYERS = {
     "encoder": ("deformable", "self_attn", "context_broadcast"),

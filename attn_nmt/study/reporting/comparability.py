@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attn_nmt.study.costs.rows import PAPER_SIZE
 from attn_nmt.study.flags import arch_of_size, as_command_line
+from attn_nmt.study.model_costs import PAPER_SIZE
 from attn_nmt.study.reporting.results import CellResults, GridResults, SeedResult
 from attn_nmt.study.reporting.seed_tests import SeedTest
 from attn_nmt.study.tables import Row

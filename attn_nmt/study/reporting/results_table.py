@@ -9,8 +9,8 @@ from typing import Any
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.study import paper
-from attn_nmt.study.costs.rows import PAPER_SIZE, printed_gflops
 from attn_nmt.study.flags import arch_of_size, read_config
+from attn_nmt.study.model_costs import PAPER_SIZE, printed_gflops
 from attn_nmt.study.paired_tests import LEVEL
 from attn_nmt.study.reporting.comparability import Setting, unusual_settings
 from attn_nmt.study.reporting.results import CellResults, GridResults, SeedResult

@@ -23,9 +23,8 @@ from omegaconf import OmegaConf
 from attn_nmt.averaging import last_by_update_or_epoch
 from attn_nmt.checkpoints import LAST, find_checkpoint, load_checkpoint
 from attn_nmt.command_line import UsageError
-from attn_nmt.study.costs.model import mechanism_costs
-from attn_nmt.study.costs.rows import GIGA
 from attn_nmt.study.grids.runs import Run
+from attn_nmt.study.model_costs import GIGA, mechanism_costs
 from attn_nmt.study.running import run_directory as files
 from attn_nmt.study.running.training_log import is_done, last_lines, tokens_per_second
 from attn_nmt.training.launch import die_with

@@ -12,10 +12,9 @@ from support.tiny_models import build
 from attn_nmt.models import costs
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.study import paper
-from attn_nmt.study.costs.actual import actual_costs
-from attn_nmt.study.costs.model import mechanism_costs
 from attn_nmt.study.flags import read_config
 from attn_nmt.study.grids.cells import GRIDS
+from attn_nmt.study.model_costs import actual_costs, mechanism_costs
 
 TINY = [name for name in ARCH_MODEL_INV_REGISTRY["attn_transformer"] if name.endswith("_tiny")]
 KNOWN_DEVIATION = "none"
