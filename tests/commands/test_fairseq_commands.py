@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from fairseq import options, tasks
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from support.commandline import (
     RECIPE,
     ROOT,
@@ -21,6 +23,7 @@ from support.commandline import (
     validate,
 )
 
+import attn_nmt.models  # noqa: F401  registers the architectures
 from attn_nmt.checkpoints import load_checkpoint
 
 HYDRA = (
@@ -121,14 +124,18 @@ def test_hydra_refuses_a_misspelt_field(data_bin: Path, tmp_path: Path) -> None:
     assert "encoder_layer" in log.splitlines()[-1] or "Key 'encoder_layer'" in log
 
 
+def test_training_refuses_a_bad_flag_in_its_last_line(data_bin: Path, tmp_path: Path) -> None:
+    model = ("--user-dir", "attn_nmt", "--arch", "attn_transformer_tiny", *SMALL, *RECIPE)
+    wrong = ("--encoder-attention-heads", 5, "--save-dir", tmp_path)
+    assert fairseq("train", data_bin, *model, *wrong, check=False).splitlines()[-1] == (
+        "ValueError: --encoder-attention-heads must divide --encoder-embed-dim (64), "
+        "but is 5 instead."
+    )
+
+
 @pytest.mark.parametrize(
-    ("flag", "value", "ending"),
+    ("flag", "value", "message"),
     [
-        (
-            "--encoder-attention-heads",
-            5,
-            "--encoder-attention-heads must divide --encoder-embed-dim (64), but is 5 instead.",
-        ),
         (
             "--self-attn-terms",
             "0112",
@@ -141,7 +148,7 @@ def test_hydra_refuses_a_misspelt_field(data_bin: Path, tmp_path: Path) -> None:
         ),
         (
             "--self-attn-span",
-            6,
+            "6",
             "--self-attn-span must be odd, or 0 for no limit, but is 6 instead.",
         ),
         (
@@ -152,14 +159,19 @@ def test_hydra_refuses_a_misspelt_field(data_bin: Path, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_training_refuses_a_bad_flag_by_name(
-    data_bin: Path, tmp_path: Path, flag: str, value: object, ending: str
+def test_a_bad_flag_is_refused_by_name(
+    data_bin: Path, capsys: pytest.CaptureFixture[str], flag: str, value: str, message: str
 ) -> None:
-    model = ("--user-dir", "attn_nmt", "--arch", "attn_transformer_tiny", *SMALL, *RECIPE)
-    log = fairseq("train", data_bin, *model, "--save-dir", tmp_path, flag, value, check=False)
+    """By fairseq-train's own steps until the model is built."""
+    words = [str(data_bin), "--arch", "attn_transformer_tiny", *SMALL, *RECIPE, flag, value]
+    with pytest.raises((ValueError, SystemExit)) as error:
+        args = options.parse_args_and_arch(options.get_training_parser(), input_args=words)
+        config = convert_namespace_to_omegaconf(args)
+        tasks.setup_task(config.task).build_model(config.model)
+    is_argparse = isinstance(error.value, SystemExit)
+    found = capsys.readouterr().err.splitlines()[-1] if is_argparse else str(error.value)
     # Python 3.12 prints choices without quotes.
-    unquoted = log.splitlines()[-1].replace("'", "")
-    assert unquoted.endswith(ending.replace("'", ""))
+    assert found.replace("'", "").endswith(message.replace("'", ""))
 
 
 def test_bleu_can_choose_the_best_checkpoint(data_bin: Path, tmp_path: Path) -> None:
