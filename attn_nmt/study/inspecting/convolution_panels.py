@@ -83,17 +83,16 @@ class KernelView:
     kernel: Tensor
     backward: int
     length: int
+    is_shared: bool
+    """Whether all positions have the same kernel."""
 
     @classmethod
     @torch.no_grad()
     def of(cls, module: HeadwiseConv1d, x: Tensor) -> KernelView:
         """Ask the module for its kernels; x: (L, 1, C)."""
-        return cls(module.kernels(module.gate(x))[0], module.backward, len(x))
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether all positions have the same kernel."""
-        return self.kernel.size(1) == 1
+        # Given two rows, a kernel that all positions share still comes once.
+        kernels = module.kernels(module.gate(x.expand(-1, 2, -1)))
+        return cls(kernels[0], module.backward, len(x), is_shared=len(kernels) == 1)
 
     @property
     def window(self) -> Tensor:
