@@ -159,7 +159,7 @@ def local_attention(x: AttentionOperands, kernel: Kernel | None) -> tuple[Tensor
     start = max(0, x.query_offset - backward)
     end = min(x.key_length, x.query_offset + x.positions + forward)
     if start >= end:
-        # No key is in reach; one that is blocked keeps the shapes.
+        # There is no key in the window; a blocked one keeps the shapes.
         return dense_attention(_slice_keys(x, 0, 1), kernel)
     x = _slice_keys(x, start, end)
     block = block_length(backward, forward)

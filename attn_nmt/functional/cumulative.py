@@ -32,7 +32,7 @@ class CumulativeMean(NamedTuple):
     mean: Tensor
 
     def reorder(self, new_order: Tensor) -> CumulativeMean:
-        """Select the rows that a beam search goes on with: row b becomes row new_order[b]."""
+        """Select the rows that a beam search continues with: row b becomes row new_order[b]."""
         return CumulativeMean(*(tensor.index_select(0, new_order) for tensor in self))
 
 

@@ -1,7 +1,7 @@
-"""Blocks of queries, and for each the window of keys that a limited reach allows it to see.
+"""Blocks of queries, and for each the window of keys that its queries may see.
 
 A window is to its block what the keys are to the queries, so blocks become the sentences of a
-larger batch, to which any attention or convolution applies. The cost grows with length x reach.
+larger batch, to which any attention or convolution applies. The cost grows with length x window.
 """
 
 from __future__ import annotations

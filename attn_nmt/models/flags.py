@@ -102,7 +102,7 @@ class ModelFlags(FairseqDataclass):
         default="1111",
         metadata={
             "help": "terms of self-attention: four bits for query-key, query-position, key-only "
-            "and position-only; or none for no sublayer; or a comma list with one entry a layer"
+            "and position-only; or none for no sublayer; or a comma list with one entry per layer"
         },
     )
     encoder_self_attn_terms: Optional[str] = field(
@@ -115,7 +115,7 @@ class ModelFlags(FairseqDataclass):
         default="1111",
         metadata={
             "help": "terms of encoder-decoder attention: four bits, or a comma list with one entry "
-            "a decoder layer"
+            "per decoder layer"
         },
     )
     self_attn_type: SelfAttnType = field(  # type: ignore[valid-type]
@@ -139,7 +139,7 @@ class ModelFlags(FairseqDataclass):
         default="31",
         metadata={
             "help": "taps of dynamic and lightweight convolution, in tokens: one number, or a "
-            "comma list with one entry a layer"
+            "comma list with one entry per layer"
         },
     )
     conv_heads: int = field(

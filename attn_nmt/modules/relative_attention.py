@@ -105,6 +105,13 @@ class Backend(Enum):
     FUSED = auto()
 
 
+_KERNELS = {
+    Backend.BIAS: None,
+    Backend.MATMUL: matmul_attention,
+    Backend.FUSED: fused_attention,
+}
+
+
 class RelativeMultiheadAttention(IncrementalModule):
     """Attention over content and signed relative position, each term switched on or off.
 
@@ -302,7 +309,7 @@ class RelativeMultiheadAttention(IncrementalModule):
         return Backend.FUSED
 
     def _keys_per_block(self, inputs: AttentionInputs) -> int:
-        """Return how many keys a block of queries is multiplied with: all, or those in reach."""
+        """Return how many keys a block of queries is multiplied with: all, or those in its window."""
         cached = inputs.cache.length if isinstance(inputs.cache, KVCache) else 0
         keys = cached if cached and inputs.static_kv else cached + len(inputs.key)
         if self.left_window is None or self.right_window is None:
@@ -350,9 +357,8 @@ class RelativeMultiheadAttention(IncrementalModule):
                 operands, inputs.attn_mask, len(inputs.query)
             )
             return AttentionOutput(heads, weights if inputs.need_weights else None, terms, cache)
-        kernel = {Backend.MATMUL: matmul_attention, Backend.FUSED: fused_attention}.get(backend)
         attend = dense_attention if self.span is None else local_attention
-        heads, terms = attend(operands, kernel)
+        heads, terms = attend(operands, _KERNELS[backend])
         return AttentionOutput(heads, None, terms, cache)
 
     def _operands(self, query: Tensor | None, positions: int, kv: KVCache) -> AttentionOperands:
