@@ -309,7 +309,7 @@ class RelativeMultiheadAttention(IncrementalModule):
         return Backend.FUSED
 
     def _keys_per_block(self, inputs: AttentionInputs) -> int:
-        """Return how many keys a block of queries is multiplied with: all, or those in its window."""
+        """Return how many keys meet a block of queries: all, or those in its window."""
         cached = inputs.cache.length if isinstance(inputs.cache, KVCache) else 0
         keys = cached if cached and inputs.static_kv else cached + len(inputs.key)
         if self.left_window is None or self.right_window is None:
