@@ -70,6 +70,7 @@ class AttentionOperands(NamedTuple):
             else:
                 start = first + self.position_table.size(1) // 2
                 position = self.position_table[:, start : start + count]
+        # What is absent here is None, and no enabled term reads it.
         present: Any = self
         return EnergyInputs(
             present.query, present.key, position, present.u, present.v, self.key_length

@@ -20,9 +20,9 @@ from attn_nmt.terms import AttentionTerms
 
 
 class EnergyInputs(NamedTuple):
-    """What the terms multiply, split into heads; query, u and v are scaled by D^-0.5.
+    """What the terms multiply, split into heads; a field is None where no enabled term reads it.
 
-    A field is None where no enabled term reads it.
+    query, u and v carry the factor D^-0.5; a term that multiplies none of them applies it itself.
 
     Shape:
         - query: (B, H, Lq, D), of q_proj z_q

@@ -103,7 +103,7 @@ class AttnTransformerConfig(ModelFlags):
         self._refuse_unread(layers)
         return layers
 
-    def self_attn_type_of(self, side: str) -> str:
+    def _self_attn_type_of(self, side: str) -> str:
         """Return ``--self-attn-type`` of one side."""
         flag, kind = self._sided(side, "self_attn_type")
         require_one_of(flag, kind, tuple(SELF_ATTENTION))
@@ -116,7 +116,7 @@ class AttnTransformerConfig(ModelFlags):
         return str(kind)
 
     def _layers_of(self, side: str) -> list[LayerConfig]:
-        number, kind = getattr(self, f"{side}_layers"), self.self_attn_type_of(side)
+        number, kind = getattr(self, f"{side}_layers"), self._self_attn_type_of(side)
         terms, cross_attn_terms = [NO_SUBLAYER] * number, [NO_SUBLAYER] * number
         kernel_sizes: Sequence[int | None] = [None] * number
         if "self_attn_terms" in _flags_of(kind):
@@ -176,7 +176,7 @@ class AttnTransformerConfig(ModelFlags):
             for mechanism in layer.mechanisms().values()
         ]
         read = {flag for mechanism in present for flag in mechanism.flags}
-        if any("self_attn_terms" in _flags_of(self.self_attn_type_of(side)) for side in SIDES):
+        if any("self_attn_terms" in _flags_of(self._self_attn_type_of(side)) for side in SIDES):
             read.add("self_attn_terms")  # also where it says that no layer has self-attention
         for name in (flag for mechanism in ALL_MECHANISMS for flag in mechanism.flags):
             value, default = getattr(self, name), getattr(ModelFlags, name)

@@ -143,7 +143,7 @@ def read_lines(path: Path, rule: str) -> list[str]:
         UsageError: if it is not one; ``rule`` begins the message.
     """
     if not path.is_file():
-        raise UsageError(f"{rule}, but {path} is none.")
+        raise UsageError(f"{rule}, but {path} is not one.")
     try:
         return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except UnicodeDecodeError:

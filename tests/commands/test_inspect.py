@@ -103,7 +103,7 @@ def test_what_cannot_be_inspected_is_refused_before_anything_is_written(
         ("--text", " "): "--text must be a sentence, but is ' '.",
         ("--text", TEXT, "--target", ""): "--target must be a sentence, but is ''.",
         ("--text", "ba " * 1099): "--text: A sentence must have at most 1024 subwords, but .* 1100",
-        ("--text", TEXT, "--out", file): "--out must be a directory, but .*file is none.",
+        ("--text", TEXT, "--out", file): "--out must be a directory, but .*file is not one.",
     }
     for words, message in refused.items():
         with pytest.raises(UsageError, match=message):
@@ -112,7 +112,7 @@ def test_what_cannot_be_inspected_is_refused_before_anything_is_written(
         (tmp_path, data_bin): "must hold checkpoint_best.pt or checkpoint_last.pt",
         (tmp_path / "no.pt", data_bin): "no.pt must be a checkpoint, but is missing.",
         (trained, tmp_path): "data_card.json must exist",
-        (trained, file): "DATA_BIN must be a directory, but .*file is none.",
+        (trained, file): "DATA_BIN must be a directory, but .*file is not one.",
         (other, data_bin): "CHECKPOINT must hold a model of this package, .* holds 'transformer'.",
     }
     for words, message in places.items():

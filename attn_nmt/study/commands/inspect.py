@@ -56,9 +56,9 @@ def inspect(options: Namespace) -> None:
         UsageError: if the checkpoint, the data or a text cannot be used; then nothing is written.
     """
     if not options.data_bin.is_dir():
-        raise UsageError(f"DATA_BIN must be a directory, but {options.data_bin} is none.")
+        raise UsageError(f"DATA_BIN must be a directory, but {options.data_bin} is not one.")
     if options.out is not None and options.out.exists() and not options.out.is_dir():
-        raise UsageError(f"--out must be a directory, but {options.out} is none.")
+        raise UsageError(f"--out must be a directory, but {options.out} is not one.")
     checkpoint = find_checkpoint(options.checkpoint)
     facts, flags = model_facts(checkpoint)
     translator = from_pretrained(checkpoint, options.data_bin, device="cpu")

@@ -12,7 +12,7 @@ from attn_nmt.study.grids.runs import Run
 from attn_nmt.study.running.cell import Outcome
 from attn_nmt.study.running.run_directory import RESULT, TRAIN_LOG
 from attn_nmt.study.running.training_log import updates
-from attn_nmt.training.command import flag_value as given
+from attn_nmt.training.command import flag_value
 
 _POLL_INTERVAL = 1.0
 _RECIPE_UPDATES = 100_000
@@ -71,6 +71,6 @@ def fraction_done(run: Run) -> float:
     """Return how much of a run is done, by its updates; 1 only if it is finished."""
     if (run.save_dir / RESULT).is_file():
         return 1.0
-    limit = given(run.train, "--max-update") or ""
+    limit = flag_value(run.train, "--max-update") or ""
     total = int(limit) if limit.isdecimal() and int(limit) else _RECIPE_UPDATES
     return min(0.99, updates(run.save_dir / TRAIN_LOG) / total)

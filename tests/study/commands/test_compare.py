@@ -116,7 +116,7 @@ def test_different_lengths_are_refused(compare: Any, files: Any, tmp_path: Path)
         (["good", "bad"], "^--reference must be given for files of plain text, but is not.$"),
         (
             ["good", "missing"],
-            "^SYSTEM must be the directory of a run or .*missing is none",
+            "^SYSTEM must be the directory of a run or .*missing is not one",
         ),
         (["good", "bad", "--test", "t"], "^--test must be one of bs, ar, but is 't'; "),
         (["good", "bad", "--samples", "0"], "^--samples must be a whole number of at least 1"),
