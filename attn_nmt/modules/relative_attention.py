@@ -261,9 +261,7 @@ class RelativeMultiheadAttention(IncrementalModule):
             - query: (Lq, B, C); key: (Lk, B, C); ``query_offset`` is the position of query 0
             - each term: broadcastable to (B, H, Lq, Lk)
         """
-        projected = self.split_heads(self.k_proj(key)) if self.terms.uses_key else None
-        # Of the values only the length counts, so they need no projection.
-        kv = KVCache(projected, self.split_heads(key), None, query_position=query_offset)
+        kv = self._project_key_value(key, key, None)._replace(query_position=query_offset)
         inputs = self._operands(query, len(query), kv).energy_inputs()
         return {name: ENERGIES[name](inputs) for name in self.terms.enabled}
 
