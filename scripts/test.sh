@@ -3,7 +3,7 @@
 #
 #   bash scripts/test.sh [--core] [pytest arguments]
 #
-# --core runs nothing but the tests of terms, functional and modules, within a minute. Otherwise all
+# --core runs nothing but the tests of terms, functional and modules, in about a minute. Otherwise all
 # checks run even if one fails; the summary is printed last.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
