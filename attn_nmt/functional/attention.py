@@ -18,6 +18,9 @@ from attn_nmt.functional.energies import EnergyInputs, EnergySum, sum_energies
 from attn_nmt.functional.windows import Windows, block_length
 from attn_nmt.terms import AttentionTerms
 
+# Elements of half precision in 16 bytes.
+_ALIGNMENT = 8
+
 Kernel = Callable[..., Tensor]
 """``matmul_attention`` or ``fused_attention``."""
 
@@ -262,12 +265,28 @@ def fused_attention(
         # The lowest finite number rather than -inf: a row of nothing but -inf would give NaN.
         unmasked = query.new_zeros(()) if bias is None else bias
         mask = torch.where(blocked, torch.finfo(query.dtype).min, unmasked)
+    elif bias is not None and bias.is_cuda:
+        mask = align_rows(bias)
     if mask is not None:
         mask = mask.expand(len(query), query.size(1), -1, -1)
     output = F.scaled_dot_product_attention(query, key, value, mask, dropout, scale=1.0)
     if blocked is None:
         return output
     return output.masked_fill(blocked.all(-1, keepdim=True), 0.0)
+
+
+def align_rows(bias: Tensor) -> Tensor:
+    """Return a copy of a bias, each row of which begins at a multiple of 16 bytes in memory.
+
+    The kernels of a GPU read 16 bytes at a time. PyTorch looks at the strides of a bias to see
+    whether they can, but not at where it begins, and fails with "misaligned address" for a shifted
+    view that begins elsewhere.
+
+    Shape:
+        - bias, output: (..., Lq, Lk)
+    """
+    length = bias.size(-1)
+    return F.pad(bias, (0, -length % _ALIGNMENT))[..., :length]
 
 
 def distance_mask(

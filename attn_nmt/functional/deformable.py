@@ -71,11 +71,15 @@ def gather_interpolated(table: TokenTable, token: Tensor, weight: Tensor) -> Ten
         - token, weight: (Lq, B, K, 2)
         - output: (Lq, B, K, C)
     """
+    rows = table.rows
+    if rows.is_cuda and rows.dtype == torch.bfloat16:
+        # There the gradient of the weights does not exist in bfloat16.
+        rows = rows.float()
     # Gathers both and adds them up in one pass, and keeps no copy of what it gathered.
     output = F.embedding_bag(
         table.row_of(token).flatten(0, -2),
-        table.rows,
-        per_sample_weights=weight.to(table.rows.dtype).flatten(0, -2),
+        rows,
+        per_sample_weights=weight.to(rows.dtype).flatten(0, -2),
         mode="sum",
     )
-    return output.view(*token.shape[:-1], -1)
+    return output.to(table.rows.dtype).view(*token.shape[:-1], -1)

@@ -123,7 +123,7 @@ def sum_energies(
     if with_product and terms.query_key:
         query, multiplied = x.query, ("query_key",)
         pending.remove("query_key")
-        if terms.key_only and not _is_cheaper_as_bias(x, bool(summands) or len(pending) > 1):
+        if terms.key_only and not _is_cheaper_as_bias(x, len(summands) + len(pending) > 1):
             # (q + u) . k
             query, multiplied = x.query + x.u.unsqueeze(1), ("query_key", "key_only")
             pending.remove("key_only")

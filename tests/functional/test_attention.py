@@ -11,11 +11,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from attn_nmt.functional.attention import (
     Kernel,
+    align_rows,
     distance_mask,
     fused_attention,
     masked_softmax,
     matmul_attention,
 )
+from attn_nmt.functional.relative_position import relative_shift
 
 CPU = torch.device("cpu")
 
@@ -69,6 +71,20 @@ def test_a_kernel_equals_the_formula_in_value_and_gradient(
     )
     for gradient, wanted in pairs:
         torch.testing.assert_close(gradient, wanted, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("lengths", [(1, 1), (1, 8), (5, 8), (13, 13), (13, 24), (24, 13)])
+def test_each_row_of_an_aligned_bias_begins_at_a_multiple_of_eight_elements(
+    lengths: tuple[int, int],
+) -> None:
+    query_length, key_length = lengths
+    by_distance = torch.randn(HEADS, query_length, BATCH, sum(lengths) - 1)
+    shifted = relative_shift(by_distance, key_length)
+    aligned = align_rows(shifted)
+    assert torch.equal(aligned, shifted)
+    starts = [aligned.storage_offset(), *aligned.stride()[:-1]]
+    assert all(start % 8 == 0 for start in starts), starts
+    assert aligned.stride(-1) == 1
 
 
 @pytest.mark.parametrize("query_offset", [0, 3])
