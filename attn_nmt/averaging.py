@@ -131,7 +131,13 @@ def average(paths: list[Path], output: Path) -> None:
     for path in paths:
         mean.add(path)
     with replacing(output) as unfinished:
-        torch.save(mean.checkpoint(), unfinished)
+        try:
+            torch.save(mean.checkpoint(), unfinished)
+        except RuntimeError as error:  # of PyTorch, in place of the OSError
+            reason = str(error).splitlines()[0]
+            raise UsageError(
+                f"{output} must be written in full, but its disk may be full: {reason}"
+            ) from None
 
 
 class _Mean:
@@ -149,10 +155,6 @@ class _Mean:
         """Load a checkpoint and add it; its memory is freed on return."""
         state = load_checkpoint(path)
         model: StateDict = state.pop("model")
-        if not _is_state_dict(model):
-            raise UsageError(
-                f"{path} must hold a model of named tensors, but holds something else."
-            )
         if not self.paths:
             self.dtypes = {name: value.dtype for name, value in model.items()}
             self.sums = {name: _to_float64(value) for name, value in model.items()}
@@ -205,10 +207,6 @@ class _Mean:
         for name in model:
             if name not in self.sums:
                 raise _different_models(f"{name} is in {path} and not in {first}")
-
-
-def _is_state_dict(model: Any) -> bool:
-    return isinstance(model, dict) and all(isinstance(value, Tensor) for value in model.values())
 
 
 def _to_float64(value: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import pickle
 import shutil
 import typing
 import zipfile
@@ -20,6 +19,7 @@ from typing import Any
 import numpy
 import torch
 
+from attn_nmt import checkpoint_file
 from attn_nmt.atomic import replacing
 from attn_nmt.command_line import UsageError
 
@@ -34,37 +34,52 @@ def allow_fairseq_classes() -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Load a checkpoint to the CPU, safely.
+    """Load a checkpoint to the CPU: the one gate through which all of them come.
 
     Raises:
-        UsageError: if the file is missing, incomplete, or holds anything that is not declared safe,
-            in which case none of its code has run.
+        UsageError: if the file is missing, incomplete, damaged, or holds anything that is not
+            declared safe, weights that are not numbers, or settings that fairseq must not see, in
+            which case none of its code has run.
     """
     if not path.is_file():
         raise UsageError(f"{path} must be a checkpoint, but is missing.")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        raise UsageError(explain_refusal(path, error)) from None
-    if not isinstance(state, dict) or "model" not in state:
-        raise UsageError(f"{path} must be a fairseq checkpoint, but holds no model.")
+    state: dict[str, Any] = checkpoint_file.read(path)
+    _check_parts(path, state)
+    checkpoint_file.check_weights(path, state["model"])
+    if state.get("cfg") is not None or state.get("args") is not None:
+        # Not at the top: this module loads without fairseq.
+        from attn_nmt.checkpoint_settings import check_settings
+
+        check_settings(path, state)
     return state
 
 
-def explain_refusal(path: Path, error: Exception) -> str:
-    """Return one sentence on why ``torch.load`` refused the file at ``path``."""
-    try:
-        unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except Exception:  # whatever a damaged or hostile file provokes in the reader
-        unsafe = []
-    if not unsafe and not isinstance(error, pickle.UnpicklingError):
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        return f"{path} must be a complete checkpoint, but cannot be read: {reason}"
-    content = ", ".join(unsafe) or "a pickle of another kind"
-    return (
-        f"{path} must hold nothing but tensors, numbers and fairseq's settings, but holds "
-        f"{content}; loading it could run somebody else's code, so it was refused."
+def _check_parts(path: Path, state: Any) -> None:
+    """Require the parts that fairseq and this package read to be of the right type.
+
+    Raises:
+        UsageError: naming the part.
+    """
+    if not isinstance(state, dict) or "model" not in state:
+        raise UsageError(f"{path} must be a fairseq checkpoint, but holds no model.")
+    model, history = state["model"], state.get("optimizer_history") or []
+    is_model = isinstance(model, dict) and all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in model.items()
     )
+    is_history = isinstance(history, list) and all(
+        isinstance(part, dict) and type(part.get("num_updates", 0)) is int for part in history
+    )
+    extra = state.get("extra_state") or {}
+    iterator = extra.get("train_iterator") or {} if isinstance(extra, dict) else None
+    is_iterator = isinstance(iterator, dict) and type(iterator.get("epoch", 1)) is int
+    for holds, what in (
+        (is_model, "a model of named tensors"),
+        (is_history, "a list with the number of updates as optimizer_history"),
+        (isinstance(extra, dict), "a mapping as extra_state"),
+        (is_iterator, "a mapping with the number of the epoch as train_iterator"),
+    ):
+        if not holds:
+            raise UsageError(f"{path} must hold {what}, but holds something else.")
 
 
 def find_checkpoint(path: Path) -> Path:

@@ -10,6 +10,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
+_MAX_SHOWN = 80
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as from a scheduler."""
+
 
 class UsageError(Exception):
     """Input that breaks a rule; the message is one sentence that names flag or file and rule."""
@@ -18,11 +24,14 @@ class UsageError(Exception):
 def run(main: Callable[[], None]) -> NoReturn:
     """Run ``main`` and exit: with 0, with 1 after one line of error, or with 130 if interrupted.
 
-    If the reader of its output has exited, as ``head`` does, it exits silently with 141, the
-    status of tools that SIGPIPE kills. SIGTERM unwinds the stack like an interrupt, so that
-    unfinished files are removed.
+    SIGTERM unwinds the stack like an interrupt, so that unfinished files are removed, and ends
+    with 143. If the reader of its output has exited, as ``head`` does, it exits silently with 141,
+    the status of tools that SIGPIPE kills.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, _terminate)
+    if "OMP_WAIT_POLICY" not in os.environ:
+        # For the commands that it starts, as scripts/environment.sh says.
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         main()
         sys.stdout.flush()
@@ -36,10 +45,19 @@ def run(main: Callable[[], None]) -> NoReturn:
         # A full disk, a missing file, a directory without write permission.
         place = f"{error.filename}: " if error.filename else ""
         sys.exit(f"error: {place}{error.strerror or error}")
+    except Terminated:
+        print("terminated", file=sys.stderr)
+        sys.exit(128 + signal.SIGTERM)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(128 + signal.SIGINT)
     sys.exit(0)
+
+
+def shown(value: object) -> str:
+    """Return a value as an error shows it, at most a line of it."""
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def positive(flag: str) -> Callable[[str], int]:
@@ -71,5 +89,5 @@ def _reader_has_exited() -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated

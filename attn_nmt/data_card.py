@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+import re
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
-from attn_nmt.command_line import UsageError
+from attn_nmt.command_line import UsageError, shown
 from attn_nmt.subwords import Subwords, build_subwords
 
 FILE_NAME = "data_card.json"
+_MAX_BYTES = 1 << 24
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class DataCard:
         """Read the card of a prepared corpus.
 
         Raises:
-            UsageError: if it is missing or malformed.
+            UsageError: if it is missing, or with the field that breaks its rule.
         """
         path = directory / FILE_NAME
         if not path.is_file():
@@ -67,17 +70,62 @@ class DataCard:
                 "prepare the data with a script of data_prep/."
             )
         try:
+            if path.stat().st_size > _MAX_BYTES:
+                raise ValueError(f"it has more than {_MAX_BYTES} bytes")
             values = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{path} must be a data card, but is not one: {error}.") from None
+        if not isinstance(values, dict):
+            raise UsageError(f"{path} must be a data card, but holds no mapping.")
+        types = get_type_hints(cls)
+        for entry in fields(cls):
             # Fields with a default may be missing: older versions did not write them.
-            known = {entry.name for entry in fields(cls)}
-            return cls(**{name: value for name, value in values.items() if name in known})
-        except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{path} must be a data card, but is not one: {error!r}.") from error
+            is_required = entry.default is MISSING and entry.default_factory is MISSING
+            if entry.name not in values and is_required:
+                raise UsageError(f"{path} must have the field {entry.name}, but does not.")
+            if entry.name in values and not _fits(values[entry.name], types[entry.name]):
+                raise UsageError(
+                    f"{entry.name} in {path} must be {_TYPE_NAMES[types[entry.name]]}, "
+                    f"but is {shown(values[entry.name])}."
+                )
+        card = cls(**{name: value for name, value in values.items() if name in types})
+        for name in (card.source_lang, card.target_lang, *card.lines):
+            # They become parts of paths.
+            if not _NAME.fullmatch(name):
+                raise UsageError(
+                    f"Languages and splits in {path} must be letters, digits, _ and -, but one is "
+                    f"{shown(name)}."
+                )
+        return card
 
     @staticmethod
     def raw_file(directory: Path, split: str, lang: str) -> Path:
         """Return the path of the untokenised text of a split, one sentence per line."""
         return directory / "raw" / f"{split}.{lang}"
+
+
+_TYPE_NAMES: dict[Any, str] = {
+    str: "text",
+    int: "a whole number that is not negative",
+    bool: "true or false",
+    dict[str, Any]: "a mapping",
+    dict[str, str]: "a mapping to text",
+    dict[str, int]: "a mapping to whole numbers that are not negative",
+    dict[str, list[int]]: "a mapping to lists of whole numbers that are not negative",
+}
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Return whether a value read from JSON has the declared type of its field."""
+    if hint is Any:
+        return True
+    if isinstance(value, dict):
+        return get_origin(hint) is dict and all(
+            _fits(entry, get_args(hint)[1]) for entry in value.values()
+        )
+    if isinstance(value, list):
+        return get_origin(hint) is list and all(_fits(entry, get_args(hint)[0]) for entry in value)
+    return type(value) is hint and (hint is not int or value >= 0)  # type: ignore[operator]
 
 
 def sha256(path: Path) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import atexit
 import functools
 import importlib.util
-import pickle
+import logging
 import queue
 import sys
 import threading
@@ -20,10 +20,14 @@ import torch
 from fairseq import checkpoint_utils, options
 from fairseq.data import data_utils, iterators
 from fairseq.distributed import utils as distributed_utils
+from fairseq.file_io import PathManager
 from fairseq.tasks.fairseq_task import FairseqTask
 
-from attn_nmt.checkpoints import explain_refusal
+from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError
+from attn_nmt.training import save_dir
+
+logger = logging.getLogger(__name__)
 
 _WAIT_INTERVAL = 0.05
 _MAX_WAITS = 200
@@ -34,15 +38,15 @@ def apply() -> None:
     if hasattr(data_utils.batch_by_size, "__wrapped__"):
         return
     data_utils.batch_by_size = _keep_last_batch(data_utils.batch_by_size)
-    checkpoint_utils.load_checkpoint_to_cpu = _explain_refusal(
-        checkpoint_utils.load_checkpoint_to_cpu
-    )
+    checkpoint_utils.load_checkpoint_to_cpu = _through_gate(checkpoint_utils.load_checkpoint_to_cpu)
+    checkpoint_utils.load_checkpoint = _once_and_alone(checkpoint_utils.load_checkpoint)
     FairseqTask.get_batch_iterator = _resume_with_same_batches(FairseqTask.get_batch_iterator)
-    options.parse_args_and_arch = _bf16_without_tpu(options.parse_args_and_arch)
+    options.parse_args_and_arch = _check_precision(options.parse_args_and_arch)
     # It stands for the tensors in the state that one process broadcasts when several resume;
     # torch would refuse it otherwise, and no training of several processes could be resumed.
     torch.serialization.add_safe_globals([distributed_utils._TensorPlaceholder])
     atexit.register(_stop_prefetching)
+    sys.excepthook = _in_a_sentence(sys.excepthook)
 
 
 def _keep_last_batch(batch_by_size: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
@@ -99,36 +103,97 @@ def _resume_with_same_batches(get_batch_iterator: Callable[..., Any]) -> Callabl
     return batches_of_epoch_1
 
 
-def _bf16_without_tpu(parse: Callable[..., Any]) -> Callable[..., Any]:
-    """Let --bf16 train on a GPU or CPU.
+def _check_precision(parse: Callable[..., Any]) -> Callable[..., Any]:
+    """Let --bf16 train on a GPU or CPU, and refuse --fp16 without a GPU.
 
-    The flag implies --tpu, and without PyTorch's XLA a training with it fails with "'NoneType'
-    object has no attribute 'xla_device'", even on a GPU.
+    --bf16 implies --tpu, and without PyTorch's XLA a training with it fails with "'NoneType'
+    object has no attribute 'xla_device'", even on a GPU. --fp16 fails with "Torch not compiled with
+    CUDA enabled".
     """
 
     @functools.wraps(parse)
-    def parse_without_tpu(parser: Any, input_args: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def parse_and_check(parser: Any, input_args: Any = None, *args: Any, **kwargs: Any) -> Any:
         parsed = parse(parser, input_args, *args, **kwargs)
+        has_gpu = torch.cuda.is_available() and not getattr(parsed, "cpu", False)
+        if getattr(parsed, "fp16", False) and not has_gpu:
+            raise UsageError(
+                "--fp16 must be left out without a GPU, but is given; --bf16 works on a CPU."
+            )
         is_requested = "--tpu" in (sys.argv if input_args is None else input_args)
         has_tpu = importlib.util.find_spec("torch_xla") and not torch.cuda.is_available()
         if getattr(parsed, "bf16", False) and not (is_requested or has_tpu):
             parsed.tpu = False
         return parsed
 
-    return parse_without_tpu
+    return parse_and_check
 
 
-def _explain_refusal(load: Callable[..., Any]) -> Callable[..., Any]:
-    """Refuse an unsafe checkpoint in one sentence, without torch's advice to trust it."""
+def _through_gate(load: Callable[..., Any]) -> Callable[..., Any]:
+    """Let fairseq load a checkpoint only as :func:`attn_nmt.checkpoints.load_checkpoint` does.
+
+    fairseq-generate, -interactive, -validate and -train all call the function patched here.
+    """
 
     @functools.wraps(load)
-    def load_or_explain(path: str, *args: Any, **kwargs: Any) -> Any:
+    def load_checked(path: str, *args: Any, **kwargs: Any) -> Any:
+        state = load_checkpoint(Path(PathManager.get_local_path(path)))
+        if state.get("args") is None and not {"model", "task"} <= (state.get("cfg") or {}).keys():
+            raise UsageError(f"{path} must hold the settings of its model and task, but does not.")
+        # The function reads the file itself: it is given what has been read and checked.
+        original = torch.load
+        torch.load = lambda *_, **__: state
         try:
             return load(path, *args, **kwargs)
-        except pickle.UnpicklingError as error:
-            raise UsageError(explain_refusal(Path(path), error)) from None
+        finally:
+            torch.load = original
 
-    return load_or_explain
+    return load_checked
+
+
+def _once_and_alone(load: Callable[..., Any]) -> Callable[..., Any]:
+    """Let one training at a time use a SAVE_DIR, and leave a finished one as it is.
+
+    fairseq-train calls this once, before the first update. It looks at --max-update only after an
+    update, and so would make one more whenever a finished training is started again.
+    """
+
+    @functools.wraps(load)
+    def load_alone(cfg: Any, trainer: Any, **kwargs: Any) -> Any:
+        if trainer.data_parallel_rank == 0:
+            save_dir.acquire(Path(cfg.save_dir))
+        loaded = load(cfg, trainer, **kwargs)
+        updates, limit = trainer.get_num_updates(), trainer.cfg.optimization.max_update
+        if 0 < limit <= updates:
+            logger.info(
+                f"training is finished: {cfg.save_dir} has {updates} updates, and --max-update is "
+                f"{limit}; nothing was changed"
+            )
+            sys.exit(0)
+        return loaded
+
+    return load_alone
+
+
+def _in_a_sentence(show: Callable[..., None]) -> Callable[..., None]:
+    """Report bad input, and a loss that is not a number, without a traceback of fairseq."""
+
+    def show_error(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if isinstance(error, UsageError):
+            print(f"error: {error}", file=sys.stderr)
+            return
+        show(kind, error, trace)
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, FloatingPointError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is not None:
+            print(
+                "error: The loss and its gradient must be finite, but are not any more "
+                f"({str(cause).splitlines()[0]}); a lower --lr or a longer --warmup-updates may "
+                "help.",
+                file=sys.stderr,
+            )
+
+    return show_error
 
 
 def _stop_prefetching() -> None:

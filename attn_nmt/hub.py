@@ -8,10 +8,11 @@ translator.translate(["We are learning Mongolian."])
 
 from __future__ import annotations
 
+import math
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import torch
 from fairseq import checkpoint_utils, utils
@@ -75,23 +76,48 @@ class Translator:
         for model in self.models:
             model.prepare_for_inference_(Namespace(generation=Namespace(print_alignment=None)))
 
+    @overload
+    def translate(  # type: ignore[overload-overlap]  # a string is an iterable of strings, too
+        self, sentences: str, *, beam: int = 4, lenpen: float = 0.6, max_tokens: int = 8000
+    ) -> str: ...
+
+    @overload
     def translate(
         self,
-        sentences: Sequence[str],
+        sentences: Iterable[str],
         *,
         beam: int = 4,
         lenpen: float = 0.6,
         max_tokens: int = 8000,
-    ) -> list[str]:
-        """Return a translation of each sentence, empty for a blank one.
+    ) -> list[str]: ...
+
+    def translate(
+        self,
+        sentences: str | Iterable[str],
+        *,
+        beam: int = 4,
+        lenpen: float = 0.6,
+        max_tokens: int = 8000,
+    ) -> str | list[str]:
+        """Return a translation of each sentence, empty for a blank one; of one string, a string.
 
         Args:
+            sentences: plain text.
             beam, lenpen: of the search, by default those of ``evaluate.sh``.
             max_tokens: tokens per batch, on the longer side.
 
         Raises:
-            ValueError: if a sentence has more subwords than the model can take.
+            ValueError: if a number breaks its rule, or a sentence has more subwords than the model
+                can take.
         """
+        if isinstance(sentences, str):
+            return self.translate([sentences], beam=beam, lenpen=lenpen, max_tokens=max_tokens)[0]
+        for name, value in (("beam", beam), ("max_tokens", max_tokens)):
+            if value < 1:
+                raise ValueError(f"`{name}` must be positive, but is {value} instead.")
+        if not math.isfinite(lenpen):
+            raise ValueError(f"`lenpen` must be finite, but is {lenpen} instead.")
+        sentences = list(sentences)
         translations = [""] * len(sentences)
         encoded = {
             number: self.encode(sentence)

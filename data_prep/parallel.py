@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing.pool
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tqdm import tqdm
+
+from attn_nmt.child_processes import die_with
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -50,7 +53,7 @@ def ordered_map(
         yield from map(make(), items)
         return
     items, pending = iter(items), deque[multiprocessing.pool.AsyncResult[list[Result]]]()
-    with multiprocessing.Pool(workers, _initialize, (make,)) as pool:
+    with multiprocessing.Pool(workers, _initialize, (make, die_with(os.getpid()))) as pool:
         while task := list(islice(items, _ITEMS_PER_TASK)):
             pending.append(pool.apply_async(_run_task, (task,)))
             if len(pending) == _TASKS_PER_PROCESS * workers:
@@ -61,7 +64,11 @@ def ordered_map(
         pool.join()
 
 
-def _initialize(make: Callable[[], Callable[[Item], Result]]) -> None:
+def _initialize(
+    make: Callable[[], Callable[[Item], Result]], bind: Callable[[], None] | None
+) -> None:
+    if bind is not None:
+        bind()
     # The parent handles an interrupt and terminates its workers; they print no traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -15,7 +15,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from attn_nmt import moses
+from attn_nmt import child_processes, moses
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import FILE_NAME, DataCard, sha256
 from attn_nmt.subwords import SUBWORD_TOOLS, Subwords, build_subwords
@@ -110,12 +110,13 @@ def binarise(stage: Path, workers: int) -> None:
         UsageError: if fairseq-preprocess fails.
     """
     source, target = LANGUAGES
-    command = [sys.executable, "-m", "fairseq_cli.preprocess", "--joined-dictionary"]
+    command = [*child_processes.command("fairseq_cli.preprocess"), "--joined-dictionary"]
     command += ["--source-lang", source, "--target-lang", target, "--workers", str(workers)]
     command += ["--destdir", str(stage / "data-bin")]
     for split in SPLITS:
         command += [f"--{split}pref", str(stage / "subwords" / split)]
-    result = subprocess.run(command, capture_output=True, text=True)
+    preexec = child_processes.die_with(os.getpid())
+    result = subprocess.run(command, capture_output=True, text=True, preexec_fn=preexec)
     if result.returncode:
         last = (result.stderr.strip().splitlines() or ["no message"])[-1]
         raise UsageError(f"fairseq-preprocess must succeed, but failed with: {last}")
@@ -135,13 +136,18 @@ def create_output(
     Does nothing if the directory was already prepared with the same options.
 
     Raises:
-        UsageError: if the output directory holds anything else.
+        UsageError: if the output directory holds anything else, or is a mount point.
     """
     out_dir: Path = args.out_dir
     options = _recorded_options(args)
     if _is_prepared(out_dir, name, options):
         print(f"{out_dir} is prepared already, with the same options.", file=sys.stderr)
         return
+    if out_dir.is_mount():
+        # Nothing can take its place, which would show only after all the work.
+        raise UsageError(
+            f"OUT_DIR must not be a mount point, but {out_dir} is one; name a directory in it."
+        )
     with staging_directory(out_dir, resumable=resumable) as stage:
         summary = build(stage)
         card = DataCard(

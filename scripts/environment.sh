@@ -12,6 +12,9 @@ use_environment() {
     python3 -c 'import attn_nmt, fairseq' 2>/dev/null ||
       die "fairseq and attn_nmt must be installed, but are not; run: bash $root/scripts/setup.sh"
   fi
+  # GNU's OpenMP lets idle threads spin for long: on busy cores two threads then wait for each other
+  # up to 30 times as long as they work, and on idle ones it gains nothing.
+  [[ -n ${OMP_WAIT_POLICY:-} ]] || export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}
   # So that the scripts run from any directory: data_prep is not installed with the package.
   export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 }

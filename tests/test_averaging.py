@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 def save(path: Path, updates: int = 0, **model: torch.Tensor) -> Path:
     state: dict[str, Any] = {
         "args": None,
-        "cfg": {"updates": updates},
+        "cfg": {"optimization": {"max_update": updates}},
         "model": model,
         "optimizer_history": [{"num_updates": updates}],
         "extra_state": {"val_loss": 1.0},
@@ -59,7 +59,7 @@ def test_everything_else_comes_from_the_newest_without_its_optimizer(tmp_path: P
     paths = [save(tmp_path / f"{n}.pt", n, w=torch.tensor([float(n)])) for n in (20, 30, 10)]
     average(paths, tmp_path / "mean.pt")
     state = load_checkpoint(tmp_path / "mean.pt")
-    assert state["cfg"] == {"updates": 30}
+    assert state["cfg"] == {"optimization": {"max_update": 30}}
     assert state["optimizer_history"] == [{"num_updates": 30}]
     assert state["extra_state"] == {"val_loss": 1.0, "averaged": ["20.pt", "30.pt", "10.pt"]}
     assert "last_optimizer_state" not in state

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+from attn_nmt.child_processes import die_with
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
 
@@ -31,7 +33,8 @@ def generate(
     command += ["--source-lang", card.source_lang, "--target-lang", card.target_lang]
     command += ["--post-process", card.subwords.post_process, *_SEARCH, *flags]
     command += ["--gen-subset", split, "--results-path", str(directory)]
-    code = subprocess.run(command, stdout=sys.stderr).returncode
+    preexec = die_with(os.getpid())
+    code = subprocess.run(command, stdout=sys.stderr, preexec_fn=preexec).returncode
     if code:
         raise UsageError(f"fairseq-generate must succeed, but exited with {code}; see above.")
     return directory / f"generate-{split}.txt"

@@ -99,6 +99,14 @@ class AttnDecoder(TransformerDecoderBase):
             return output
         return linear(features, self.output_projection.weight, self.output_projection.bias)
 
+    def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
+        """Drop layer norms that version 0.1 kept where nothing reads what they normalise."""
+        super().upgrade_state_dict_named(state_dict, name)
+        for number, layer in enumerate(self.layers):
+            if isinstance(layer.encoder_attn_layer_norm, nn.Identity):
+                for key in ("weight", "bias"):
+                    state_dict.pop(f"{name}.layers.{number}.encoder_attn_layer_norm.{key}", None)
+
     def buffered_future_mask(self, tensor: Tensor) -> None:
         """No mask to build: the attention modules are causal themselves."""
 

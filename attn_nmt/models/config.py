@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -21,6 +22,9 @@ from attn_nmt.models.mechanisms import (
 from attn_nmt.terms import AttentionTerms
 
 Entry = TypeVar("Entry")
+
+MAX_TAPS = 4095
+"""Of any convolution: more than a sentence has tokens, and fewer than would fill the memory."""
 
 
 @dataclass
@@ -64,10 +68,15 @@ class AttnTransformerConfig(ModelFlags):
         for side in SIDES:
             for name in ("embed_dim", "ffn_embed_dim", "layers", "attention_heads"):
                 self._require(f"{side}_{name}", getattr(self, f"{side}_{name}") > 0, "be positive")
+            self._require_positions(side)
             width, heads = getattr(self, f"{side}_embed_dim"), f"{side}_attention_heads"
             rule = f"divide --{side}-embed-dim ({width})"
             self._require(heads, width % getattr(self, heads) == 0, rule)
         self.layer_configs()
+
+    def _require_positions(self, side: str) -> None:
+        name = "max_source_positions" if side == "encoder" else "max_target_positions"
+        self._require(name, getattr(self, name) > 0, "be positive")
 
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:
@@ -95,8 +104,8 @@ class AttnTransformerConfig(ModelFlags):
         span = self.self_attn_span
         is_span = span == 0 or (span > 0 and span % 2 == 1)
         self._require("self_attn_span", is_span, "be odd, or 0 for no limit")
-        is_scale = self.deformable_offset_lr_scale > 0.0
-        self._require("deformable_offset_lr_scale", is_scale, "be positive")
+        is_scale = 0.0 < self.deformable_offset_lr_scale < math.inf
+        self._require("deformable_offset_lr_scale", is_scale, "be positive and finite")
         require_one_of("--context-broadcast", self.context_broadcast, CONTEXT_BROADCASTS)
         require_one_of("--conv-glu", self.conv_glu, ON_OFF)
         layers = {side: self._layers_of(side) for side in SIDES}
@@ -128,9 +137,9 @@ class AttnTransformerConfig(ModelFlags):
             flag, text = "--cross-attn-terms", self.cross_attn_terms
             cross_attn_terms = per_layer(flag, text, number, read_terms)
         flag, deformable = self._sided(side, "deformable_kernel_size")
-        if deformable < 0:
+        if not 0 <= deformable <= MAX_TAPS:
             raise ValueError(
-                f"{flag} must be positive, or 0 for none, but is {deformable} instead."
+                f"{flag} must be from 1 to {MAX_TAPS}, or 0 for none, but is {deformable} instead."
             )
         is_absent = ["self_attn_terms" in _flags_of(kind) and own == NO_SUBLAYER for own in terms]
         return [
@@ -149,6 +158,7 @@ class AttnTransformerConfig(ModelFlags):
                 conv_glu=self.conv_glu == "on",
                 cross_attn_terms=cross_attn_terms[layer],
                 context_broadcast=self.context_broadcast,
+                normalize_before=getattr(self, f"{side}_normalize_before"),
                 attention_dropout=self.attention_dropout,
             )
             for layer in range(number)
@@ -238,10 +248,11 @@ def read_terms_or_none(flag: str, entry: str) -> str:
 
 
 def read_size(flag: str, entry: str) -> int:
-    """Return a positive number, or raise ValueError."""
-    if not entry.strip().isdecimal() or int(entry) < 1:
-        raise ValueError(f"{flag} must be a positive number, but is {entry!r} instead.")
-    return int(entry)
+    """Return a number of taps, or raise ValueError."""
+    digits = entry.strip()
+    if not digits.isdecimal() or len(digits) > 9 or not 1 <= int(digits) <= MAX_TAPS:
+        raise ValueError(f"{flag} must be a number from 1 to {MAX_TAPS}, but is {entry!r} instead.")
+    return int(digits)
 
 
 def require_one_of(flag: str, value: object, choices: Sequence[str]) -> None:

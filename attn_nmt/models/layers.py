@@ -9,7 +9,7 @@ from fairseq.models.transformer import TransformerConfig
 from fairseq.modules import FairseqDropout, LayerNorm
 from torch import Tensor, nn
 
-from attn_nmt.models.mechanisms import LayerConfig
+from attn_nmt.models.mechanisms import CROSS_ATTENTION, LayerConfig
 from attn_nmt.modules import RelativeMultiheadAttention
 from attn_nmt.modules.incremental import IncrementalState
 from attn_nmt.modules.linear import Linear
@@ -28,7 +28,7 @@ class TransformerLayer(nn.Module):
         super().__init__()
         self.config = layer
         width, name = layer.embed_dim, type(self).__name__
-        self.normalize_before = getattr(config, layer.side).normalize_before
+        self.normalize_before = layer.normalize_before
         self.dropout_module = FairseqDropout(config.dropout, module_name=name)
         self.activation_dropout_module = FairseqDropout(config.activation_dropout, module_name=name)
         self.activation_fn = utils.get_activation_fn(config.activation_fn)
@@ -141,7 +141,8 @@ class DecoderLayer(TransformerLayer):
         attention = layer.build("encoder_attn")
         assert attention is not None, "a decoder layer has encoder-decoder attention"
         self.encoder_attn = attention
-        self.encoder_attn_layer_norm = LayerNorm(layer.embed_dim)
+        has_norm = CROSS_ATTENTION.has_layer_norm(layer)
+        self.encoder_attn_layer_norm = LayerNorm(layer.embed_dim) if has_norm else nn.Identity()
 
     def forward(
         self,

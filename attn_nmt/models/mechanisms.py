@@ -24,6 +24,7 @@ from attn_nmt.modules import (
     RelativeMultiheadAttention,
 )
 from attn_nmt.modules.headwise_conv1d import HeadwiseConv1d
+from attn_nmt.terms import AttentionTerms
 
 SIDES = ("encoder", "decoder")
 NO_SUBLAYER = "none"
@@ -58,6 +59,8 @@ class LayerConfig:
     """Terms of encoder-decoder attention; "none" in the encoder."""
     context_broadcast: str = "none"
     """One of ``CONTEXT_BROADCASTS``."""
+    normalize_before: bool = False
+    """Layer norm before each sublayer, not after."""
     attention_dropout: float = field(default=0.0, compare=False)
 
     @property
@@ -103,7 +106,7 @@ class Mechanism:
     """Such as "0110 span 13", "dynamic 31 taps"."""
     panel: str
     """How ``study inspect`` shows it."""
-    has_layer_norm: bool = True
+    has_layer_norm: Callable[[LayerConfig], bool] = lambda layer: True
     """Whether it is a residual sublayer with a layer norm of its own."""
 
 
@@ -153,6 +156,11 @@ CROSS_ATTENTION = Mechanism(
     ),
     setting=lambda layer: layer.cross_attn_terms,
     panel="attention",
+    # Before the sublayer it would normalise the query, which not every term reads; a parameter
+    # without a gradient stops PyTorch's DistributedDataParallel.
+    has_layer_norm=lambda layer: (
+        not layer.normalize_before or AttentionTerms.parse(layer.cross_attn_terms).uses_query
+    ),
 )
 
 
@@ -238,7 +246,7 @@ CONTEXT_BROADCAST = Mechanism(
     setting=lambda layer: layer.context_broadcast,
     panel="broadcast",
     # Part of the feed-forward sublayer, whose norm is counted there.
-    has_layer_norm=False,
+    has_layer_norm=lambda layer: False,
 )
 
 

@@ -13,8 +13,3 @@
 - ``tables``: rows as a table, CSV or JSON
 - ``paper``: the paper's tables
 """
-
-import logging
-
-# On import, fairseq logs which optional packages are missing.
-logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)

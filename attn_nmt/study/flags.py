@@ -11,7 +11,7 @@ from typing import Any
 from fairseq.dataclass.utils import gen_parser_from_dataclass
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_INV_REGISTRY
 
-from attn_nmt.command_line import UsageError
+from attn_nmt.command_line import UsageError, shown
 from attn_nmt.models.architectures import SIZES
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.mechanisms import SIDES, LayerConfig
@@ -93,7 +93,9 @@ def require_known(flag: str, value: str, known: Iterable[str]) -> None:
         return
     nearest = get_close_matches(value, choices, n=1, cutoff=0.0)
     listed = f"one of {', '.join(choices)}" if len(choices) < 10 else "a known name"
-    raise UsageError(f"{flag} must be {listed}, but is {value!r}; the nearest is {nearest[0]!r}.")
+    raise UsageError(
+        f"{flag} must be {listed}, but is {shown(value)}; the nearest is {nearest[0]!r}."
+    )
 
 
 def one_of(flag: str, choices: tuple[str, ...]) -> Callable[[str], str]:

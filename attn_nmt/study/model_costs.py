@@ -79,7 +79,7 @@ def _layer_costs(layer: LayerConfig, number: int, length: int) -> Iterator[Mecha
             name,
             mechanism.setting(layer),
             mechanism.products(layer, length),
-            mechanism.parameters(layer) + (norm if mechanism.has_layer_norm else 0),
+            mechanism.parameters(layer) + (norm if mechanism.has_layer_norm(layer) else 0),
         )
         for name, mechanism in layer.mechanisms().items()
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attn_nmt.checkpoints import replace_broken_last_checkpoint
 from attn_nmt.command_line import run
-from attn_nmt.training import command, devices
+from attn_nmt.training import command, devices, save_dir
 from attn_nmt.training.launch import launch
 from attn_nmt.training.options import (
     Options,
@@ -42,6 +42,8 @@ def _train(options: Options, nodes: devices.Nodes) -> None:
     commands = command.build_commands(options, gpus, nodes)
     if command.flag_value(options.flags, "--user-dir") is None:
         check_arch(options.arch)
+    if nodes.rank == 0:
+        save_dir.require_free(options.save_dir)
     if nodes.rank == 0 and (line := replace_broken_last_checkpoint(options.save_dir)):
         print(line)
     world_size = command.processes_per_node(options, gpus) * nodes.count

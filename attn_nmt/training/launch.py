@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from attn_nmt.child_processes import die_with
 from attn_nmt.command_line import UsageError
 from attn_nmt.training.command import Command
 
 _POLL_INTERVAL = 0.1
 _STOP_TIMEOUT = 10.0
-_PR_SET_PDEATHSIG = 1
 
 
 def launch(commands: Sequence[Command]) -> None:
@@ -76,20 +74,3 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def die_with(parent: int) -> Callable[[], None] | None:
-    """Return the ``preexec_fn`` that lets a child be killed when its parent dies, on Linux.
-
-    A child that survives would keep writing checkpoints beside the next run of the same command.
-    """
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None).prctl
-
-    def preexec() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before prctl
-            os._exit(1)
-
-    return preexec

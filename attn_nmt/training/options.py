@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import logging
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -105,12 +104,10 @@ def check_arch(arch: str) -> None:
     Raises:
         UsageError: with the nearest name.
     """
-    logging.disable(logging.INFO)  # fairseq logs which optional packages are missing
     from fairseq.models import ARCH_MODEL_REGISTRY
 
     import attn_nmt.models  # noqa: F401  registers the architectures
 
-    logging.disable(logging.NOTSET)
     if arch not in ARCH_MODEL_REGISTRY:
         nearest = difflib.get_close_matches(arch, ARCH_MODEL_REGISTRY, n=1, cutoff=0)[0]
         raise UsageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,16 @@ def test_what_cannot_be_inspected_is_refused_before_anything_is_written(
     inspect: Any, trained: Path, data_bin: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.pt"
-    torch.save({"model": {}, "cfg": {"model": {"_name": "transformer"}}}, other)
+    tables = {
+        f"{side}.{name}.weight": torch.zeros(4, 512)
+        for side, name in (
+            ("encoder", "embed_tokens"),
+            ("decoder", "embed_tokens"),
+            ("decoder", "output_projection"),
+        )
+    }
+    no_layers = {"_name": "transformer", "encoder_layers": 0, "decoder_layers": 0}
+    torch.save({"model": tables, "cfg": {"model": Namespace(**no_layers)}}, other)
     file = tmp_path / "file"
     file.touch()
     out = tmp_path / "out"

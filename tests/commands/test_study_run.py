@@ -36,6 +36,7 @@ SLURM = shlex.split("--slurm-time 30 --slurm-gpus-per-node 0 --slurm-additional 
 FAILING, GOOD = 3, 1024
 FILES_OF_A_RUN = {
     ".lock",
+    ".training.lock",
     "average3.pt",
     "command.sh",
     "config.json",
@@ -116,7 +117,8 @@ def test_a_cell_that_fails_is_reported_and_the_others_are_trained_and_scored(
     assert printed.stderr.count("runs [") and "train_inner" not in printed.stderr
     assert f"{failing}: attn_nmt.training must succeed, but exited with 1.\n" in printed.stderr
     assert printed.stderr.splitlines()[-1] == (
-        "error: All 2 runs must succeed, but 1 failed; failure.txt in their directories says why."
+        "error: All 2 runs must succeed, but 1 failed, as said above and in "
+        "failure.txt of their directories."
     )
     assert "Size of sample" in (failing / "failure.txt").read_text().splitlines()[-1]
 
@@ -177,7 +179,7 @@ def test_a_second_start_keeps_finished_runs_and_repeats_failed_ones(
 
     monkeypatch.setattr(cell, "run_command", fail)
     before = {path: path.stat().st_mtime_ns for path in good.rglob("*") if path.name != ".lock"}
-    with pytest.raises(UsageError, match="^All 2 runs must succeed, but 1 failed; "):
+    with pytest.raises(UsageError, match="^All 2 runs must succeed, but 1 failed, "):
         run(*arguments(grid, data_bin, out, "--average", 3))
     assert table(capsys.readouterr().out) == [
         ["kept" if word == "done" else word for word in row] for row in table(first.stdout)
@@ -274,8 +276,9 @@ def interrupt(words: list[str], directory: Path, pattern: str, signum: signal.Si
         time.sleep(0.001)
     os.killpg(running.pid, signum)  # Ctrl-C sends SIGINT to the whole group
     out, errors = running.communicate()
-    assert (running.returncode, out) == (130, "")
-    assert errors.splitlines()[-1] == "interrupted"
+    assert (running.returncode, out) == (128 + signum, "")
+    word = "interrupted" if signum == signal.SIGINT else "terminated"
+    assert errors.splitlines()[-1] == word
     deadline = time.monotonic() + 20
     while session(running.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -309,7 +312,7 @@ def test_jobs_of_slurm_are_an_array_and_a_failed_one_is_submitted_again(
     SlurmJob.watcher.clear()  # of the jobs of another test
     words = arguments(grid, data_bin, tmp_path / "runs", "--average", 9)
     words += ("--executor", "slurm", *SLURM)
-    failure = "^All 2 runs must succeed, but 1 failed; failure.txt in their directories says why.$"
+    failure = "^All 2 runs must succeed, but 1 failed, as said above and in failure.txt of"
     with pytest.raises(UsageError, match=failure):
         run(*words)
     printed = capsys.readouterr()

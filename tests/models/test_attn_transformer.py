@@ -17,6 +17,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "post-norm": {},
     "pre-norm": PRE_NORM,
     "0010": {"self_attn_terms": "0010", "cross_attn_terms": "1000"},
+    "pre-norm, cross without the query": {"cross_attn_terms": "0010,0001", **PRE_NORM},
     "0001, cross 0100": {"self_attn_terms": "0001", "cross_attn_terms": "0100"},
     "0000, cross 0010": {"self_attn_terms": "0000", "cross_attn_terms": "0010"},
     "none": {"self_attn_terms": "none"},
@@ -205,3 +206,14 @@ def test_full_context_alignment_is_refused() -> None:
         model.decoder(
             previous(sentences(2)), encoder_out=model.encoder(source), full_context_alignment=True
         )
+
+
+def test_norms_that_nothing_reads_are_dropped_from_older_checkpoints() -> None:
+    model = build(cross_attn_terms="0000,1000", **PRE_NORM)
+    state = model.state_dict()
+    norms = [name for name in state if "encoder_attn_layer_norm" in name]
+    assert norms == [
+        f"decoder.layers.1.encoder_attn_layer_norm.{key}" for key in ("weight", "bias")
+    ]
+    state |= {name.replace("layers.1", "layers.0"): state[name] for name in norms}
+    model.load_state_dict(state)

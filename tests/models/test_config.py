@@ -123,11 +123,11 @@ from attn_nmt.models.config import AttnTransformerConfig
         ),
         (
             {"conv_kernel_sizes": "0", "self_attn_type": "dynamic"},
-            "--conv-kernel-sizes must be a positive number, but is '0' instead.",
+            "--conv-kernel-sizes must be a number from 1 to 4095, but is '0' instead.",
         ),
         (
             {"conv_kernel_sizes": "3,x,3,3,3,3", "self_attn_type": "dynamic"},
-            "--conv-kernel-sizes must be a positive number, but is 'x' instead.",
+            "--conv-kernel-sizes must be a number from 1 to 4095, but is 'x' instead.",
         ),
         (
             {"conv_kernel_sizes": "3,7", "self_attn_type": "lightweight"},
@@ -136,15 +136,16 @@ from attn_nmt.models.config import AttnTransformerConfig
         ),
         (
             {"deformable_kernel_size": -1},
-            "--deformable-kernel-size must be positive, or 0 for none, but is -1 instead.",
+            "--deformable-kernel-size must be from 1 to 4095, or 0 for none, but is -1 instead.",
         ),
         (
             {"decoder_deformable_kernel_size": -3},
-            "--decoder-deformable-kernel-size must be positive, or 0 for none, but is -3 instead.",
+            "--decoder-deformable-kernel-size must be from 1 to 4095, or 0 for none, "
+            "but is -3 instead.",
         ),
         (
             {"deformable_kernel_size": 3, "deformable_offset_lr_scale": 0.0},
-            "--deformable-offset-lr-scale must be positive, but is 0.0 instead.",
+            "--deformable-offset-lr-scale must be positive and finite, but is 0.0 instead.",
         ),
         (
             {"deformable_offset_lr_scale": 0.5},

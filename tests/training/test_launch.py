@@ -61,7 +61,7 @@ while not ({path}.exists() and {path}.stat().st_size):
 
 @pytest.mark.parametrize(
     ("number", "status"),
-    [(signal.SIGTERM, 130), (signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)],
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)],
 )
 def test_none_outlives_the_process_that_started_them(number: int, status: int) -> None:
     """Even if that is killed; the pipe is closed only when no process can write to it."""

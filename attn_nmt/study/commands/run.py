@@ -83,8 +83,8 @@ def run_grid(options: Namespace) -> None:
     failures = sum(outcome.state == "failed" for outcome in outcomes)
     if failures:
         raise UsageError(
-            f"All {len(outcomes)} runs must succeed, but {failures} failed; "
-            f"{FAILURE} in their directories says why."
+            f"All {len(outcomes)} runs must succeed, but {failures} failed, as said above and in "
+            f"{FAILURE} of their directories."
         )
 
 

@@ -14,15 +14,18 @@ names are those of the flags, with underscores.
 from __future__ import annotations
 
 import itertools
+import math
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from fairseq.dataclass.utils import interpret_dc_type
 from omegaconf import OmegaConf
-from yaml import YAMLError
+from omegaconf.errors import OmegaConfBaseException
 
-from attn_nmt.command_line import UsageError
+from attn_nmt.command_line import UsageError, shown
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.mechanisms import NO_SUBLAYER, SELF_ATTENTION
 from attn_nmt.study import paper
@@ -32,6 +35,8 @@ from attn_nmt.terms import ALL_TERMS
 DEFORMABLE_TAPS = 3
 """The kernel size of the paper's Figure 2 (c)."""
 _SECTIONS = ("base", "vary")
+_MAX_BYTES, _MAX_CELLS = 1 << 14, 10_000
+_MAX_PROBLEM = 300
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -117,6 +122,9 @@ def _read_file(path: Path) -> list[Cell]:
         _require_type(path, name, value)
     for name, values in vary.items():
         _require_list(path, name, values)
+    cells = math.prod(map(len, vary.values()))
+    if cells > _MAX_CELLS:
+        raise UsageError(f"{path} must have at most {_MAX_CELLS} cells, but has {cells}.")
     combinations = [
         dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())
     ]
@@ -127,10 +135,22 @@ def _read_file(path: Path) -> list[Cell]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
+    size = path.stat().st_size
+    if size > _MAX_BYTES:
+        raise UsageError(f"{path} must have at most {_MAX_BYTES} bytes, but has {size}.")
     try:
+        text = path.read_text(encoding="utf-8")
+        # Aliases of aliases would take exponential time.
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise UsageError(f"{path} must have no YAML aliases, but has some.")
         content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    except (YAMLError, UnicodeDecodeError) as error:
-        problem = str(error).replace("\n", " ")
+    except (
+        yaml.YAMLError,
+        UnicodeDecodeError,
+        RecursionError,
+        OmegaConfBaseException,
+    ) as error:
+        problem = " ".join(str(error).split())[:_MAX_PROBLEM]
         raise UsageError(f"{path} must be YAML, but is not: {problem}.") from error
     if not isinstance(content, dict) or not content:
         raise UsageError(f"{path} must have the sections base and vary, but has none.")
@@ -141,7 +161,7 @@ def _read_section(path: Path, section: str, flags: Any) -> dict[str, Any]:
     if flags is None:
         return {}
     if not isinstance(flags, dict):
-        raise UsageError(f"{section} of {path} must be flags with values, but is {flags!r}.")
+        raise UsageError(f"{section} of {path} must be flags with values, but is {shown(flags)}.")
     for name in flags:
         require_known(f"a flag in {section} of {path}", str(name), MODEL_FIELDS)
     return {str(name): value for name, value in flags.items()}
@@ -149,12 +169,15 @@ def _read_section(path: Path, section: str, flags: Any) -> dict[str, Any]:
 
 def _require_list(path: Path, name: str, values: Any) -> None:
     if not isinstance(values, list) or not values:
-        raise UsageError(f"{name} in vary of {path} must be a list of values, but is {values!r}.")
+        raise UsageError(
+            f"{name} in vary of {path} must be a list of values, but is {shown(values)}."
+        )
     for value in values:
         _require_type(path, name, value)
-    if duplicates := [value for value in values if values.count(value) > 1]:
+    (most_common, times), *_ = Counter(values).most_common(1)
+    if times > 1:
         raise UsageError(
-            f"{name} in vary of {path} must have no value twice, but has {duplicates[0]!r}."
+            f"{name} in vary of {path} must have no value twice, but has {shown(most_common)}."
         )
 
 
@@ -165,4 +188,4 @@ def _require_type(path: Path, name: str, value: Any) -> None:
     fits = type(value) is wanted or (wanted is float and type(value) is int)
     if not fits:
         type_name = _TYPE_NAMES.get(wanted, "text in quotes")
-        raise UsageError(f"{name} in {path} must be {type_name}, but is {value!r}.")
+        raise UsageError(f"{name} in {path} must be {type_name}, but is {shown(value)}.")

@@ -22,12 +22,12 @@ from omegaconf import OmegaConf
 
 from attn_nmt.averaging import last_by_update_or_epoch
 from attn_nmt.checkpoints import LAST, find_checkpoint, load_checkpoint
+from attn_nmt.child_processes import die_with
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.grids.runs import Run
 from attn_nmt.study.model_costs import GIGA, mechanism_costs
 from attn_nmt.study.running import run_directory as files
 from attn_nmt.study.running.training_log import is_done, last_lines, tokens_per_second
-from attn_nmt.training.launch import die_with
 
 LENGTH = 50
 """Tokens on each side for the costs: the length that the paper's numbers agree with."""
@@ -101,10 +101,14 @@ def failed(run: Run, error: Exception) -> Outcome:
     """Write ``failure.txt``, with a traceback if the error is unexpected; return the outcome."""
     is_expected = isinstance(error, StepFailed | UsageError | OSError)
     text = str(error) if is_expected else "".join(traceback.format_exception(error))
-    run.save_dir.mkdir(parents=True, exist_ok=True)
-    files.write_text(run.save_dir / files.FAILURE, text.rstrip() + "\n")
     # A traceback ends with the error; a failed command begins with it and ends with its log.
-    return Outcome("failed", problem=text.strip().splitlines()[0 if is_expected else -1])
+    problem = text.strip().splitlines()[0 if is_expected else -1]
+    try:
+        run.save_dir.mkdir(parents=True, exist_ok=True)
+        files.write_text(run.save_dir / files.FAILURE, text.rstrip() + "\n")
+    except OSError as unwritten:
+        problem += f" ({files.FAILURE} could not be written: {unwritten.strerror})"
+    return Outcome("failed", problem=problem)
 
 
 def _train_and_evaluate(run: Run, variables: dict[str, str], stop: Event | None) -> dict[str, Any]:

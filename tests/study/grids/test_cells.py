@@ -123,3 +123,28 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_grid_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="but is 'table4'; the nearest is 'table[23]'.$"):
         read_grid("table4")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: &a [1]\nb: *a\n", "must have no YAML aliases"),
+        ("vary: &a\n  - *a\n", "must have no YAML aliases"),
+        ("vary: " + "[" * 5000 + "]" * 5000, "must be YAML, but is not"),
+        ("null: {encoder_layers: 2}", "must be"),
+        ("3: {encoder_layers: 2}", "a section of .* must be one of base, vary, but is '3'"),
+        ("base: {null: 2}", "must be"),
+        ("base: {encoder_layers: null}", "must be a whole number"),
+        ("vary: {conv_kernel_sizes: [" + ",".join(f"'{n}'" for n in range(20000)) + "]}", "bytes"),
+        (
+            "vary: {encoder_layers: [%s], decoder_layers: [%s], conv_heads: [%s]}"
+            % ((",".join(map(str, range(1, 301))),) * 3),
+            "must have at most 10000 cells, but has 27000000.",
+        ),
+    ],
+)
+def test_hostile_files_are_refused_in_a_sentence(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "grid.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=problem):
+        read_grid(str(path))
