@@ -41,3 +41,25 @@ def test_missing_data_is_named(trained: Path, tmp_path: Path) -> None:
         hub.from_pretrained(trained, "/nowhere")
     with pytest.raises(UsageError, match="data_card.json must exist"):
         hub.from_pretrained(trained, tmp_path)
+
+
+def test_a_string_is_one_sentence(trained: Path) -> None:
+    translator = hub.from_pretrained(trained, device="cpu")
+    assert translator.translate("ba do ki") == "ba do ki"
+    assert translator.translate(line for line in ("ba", "ki")) == ["ba", "ki"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"beam": 0}, "^`beam` must be positive, but is 0 instead.$"),
+        ({"max_tokens": -1}, "^`max_tokens` must be positive, but is -1 instead.$"),
+        ({"lenpen": float("nan")}, "^`lenpen` must be finite, but is nan instead.$"),
+    ],
+)
+def test_numbers_that_make_no_search_are_refused(
+    trained: Path, options: dict[str, float], message: str
+) -> None:
+    translator = hub.from_pretrained(trained, device="cpu")
+    with pytest.raises(ValueError, match=message):
+        translator.translate("ba", **options)
