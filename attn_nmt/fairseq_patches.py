@@ -144,6 +144,10 @@ def _through_gate(load: Callable[..., Any]) -> Callable[..., Any]:
         torch.load = lambda *_, **__: state
         try:
             return load(path, *args, **kwargs)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise UsageError(
+                f"{path} must have all parts that fairseq writes, but does not: {error!r}."
+            ) from None
         finally:
             torch.load = original
 
