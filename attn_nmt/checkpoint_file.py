@@ -22,7 +22,7 @@ from torch import Tensor
 from attn_nmt.command_line import UsageError
 
 _CHUNK = 1 << 24
-_MAX_PICKLE = 1 << 24
+_MAX_PICKLE = 1 << 22
 _STORAGE = re.compile(r"[^/]*/data/[^/]+")
 # torch.load would run it: a few bytes of pickle that reserve any amount of memory.
 _REFUSED_GLOBALS = {"builtins.bytearray", "__builtin__.bytearray"}
@@ -39,11 +39,11 @@ def read(path: Path) -> Any:
     try:
         sizes = _check_archive(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-        _check_storages(state, sizes)
     except (zipfile.BadZipFile, RuntimeError, EOFError, OSError, NotImplementedError) as error:
         raise UsageError(_damaged(path, error)) from None
     except _UNPICKLING_ERRORS as error:
         raise UsageError(_refused(path, error)) from None
+    _check_storages(path, state, sizes)
     return state
 
 
@@ -113,21 +113,25 @@ def _globals(data: bytes) -> set[str]:
     return found
 
 
-def _check_storages(state: Any, sizes: list[int]) -> None:
+def _check_storages(path: Path, state: Any, sizes: list[int]) -> None:
     """Require each tensor to lie within its storage, and the storages to be the records.
 
     Otherwise a tensor could be larger than the file, or show memory beyond its record.
+
+    Raises:
+        UsageError: with what is wrong.
     """
+    rule = f"{path} must hold every tensor in full, but holds"
     storages: dict[int, int] = {}
     for tensor in _tensors(state):
         if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
-            raise ValueError("a tensor that is not an array in memory")
+            raise UsageError(f"{rule} one that is not an array in memory.")
         storage = tensor.untyped_storage()
         if tensor.numel() * tensor.element_size() > storage.nbytes():
-            raise ValueError("a tensor that is larger than its storage")
+            raise UsageError(f"{rule} one that is larger than its storage.")
         storages[storage.data_ptr()] = storage.nbytes()
     if Counter(filter(None, storages.values())) != Counter(filter(None, sizes)):
-        raise ValueError("storages of other sizes than its records")
+        raise UsageError(f"{rule} storages of other sizes than its records.")
 
 
 def _tensors(state: Any) -> Iterator[Tensor]:

@@ -29,6 +29,7 @@ from fairseq.models.transformer import TransformerConfig, TransformerModel
 from fairseq.tasks.translation import TranslationConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from attn_nmt.command_line import UsageError, shown
 from attn_nmt.models.attn_transformer import AttnTransformerModel
@@ -337,6 +338,18 @@ class _Symbols(Dictionary):  # type: ignore[misc]
     __hash__ = None  # type: ignore[assignment]
 
 
+class _WithoutDraws(TorchFunctionMode):
+    """Leave out the random numbers of new parameters: on "meta" they import torch.compile."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in ("normal_", "uniform_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
 def _check_size(settings: dict[str, Any] | Namespace, model: dict[str, Tensor]) -> None:
     """Require the settings to describe the tensors in the file, before memory is used for them.
 
@@ -365,7 +378,7 @@ def _check_size(settings: dict[str, Any] | Namespace, model: dict[str, Tensor]) 
         off = {"compile_layers": False, "checkpoint_activations": False}
         described = OmegaConf.create({**_defaults(), **values, **off})
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _WithoutDraws():
             built = ARCH_MODEL_REGISTRY[name].build_model(described, task)
     except Exception as error:  # whatever impossible settings provoke in fairseq
         raise ValueError(
