@@ -82,19 +82,29 @@ def _check_parts(path: Path, state: Any) -> None:
             raise UsageError(f"{path} must hold {what}, but holds something else.")
 
 
-def find_checkpoint(path: Path) -> Path:
+def choose_checkpoint(path: Path) -> Path:
     """Return the checkpoint itself, or the best one of a directory, or else its last.
+
+    Raises:
+        UsageError: if a directory holds neither.
+    """
+    if not path.is_dir():
+        return path
+    for name in (BEST, LAST):
+        if (path / name).is_file():
+            return path / name
+    raise UsageError(f"CHECKPOINT_OR_DIR must hold {BEST} or {LAST}, but {path} holds neither.")
+
+
+def find_checkpoint(path: Path) -> Path:
+    """Return the same, after loading it to see that it can be.
 
     Raises:
         UsageError: if there is none, or it cannot be loaded.
     """
-    if path.is_dir():
-        for name in (BEST, LAST):
-            if (path / name).is_file():
-                return find_checkpoint(path / name)
-        raise UsageError(f"CHECKPOINT_OR_DIR must hold {BEST} or {LAST}, but {path} holds neither.")
-    load_checkpoint(path)
-    return path
+    checkpoint = choose_checkpoint(path)
+    load_checkpoint(checkpoint)
+    return checkpoint
 
 
 def replace_broken_last_checkpoint(save_dir: Path) -> str | None:

@@ -182,14 +182,17 @@ def _in_a_sentence(show: Callable[..., None]) -> Callable[..., None]:
     """Report bad input, and a loss that is not a number, without a traceback of fairseq."""
 
     def show_error(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-        if isinstance(error, UsageError):
-            print(f"error: {error}", file=sys.stderr)
+        causes: list[BaseException] = []
+        cause: BaseException | None = error
+        while cause is not None and cause not in causes:
+            causes.append(cause)
+            cause = cause.__cause__ or cause.__context__
+        # fairseq raises others in place of some.
+        if usage := next((cause for cause in causes if isinstance(cause, UsageError)), None):
+            print(f"error: {usage}", file=sys.stderr)
             return
         show(kind, error, trace)
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, FloatingPointError):
-            cause = cause.__cause__ or cause.__context__
-        if cause is not None:
+        if cause := next((each for each in causes if isinstance(each, FloatingPointError)), None):
             print(
                 "error: The loss and its gradient must be finite, but are not any more "
                 f"({str(cause).splitlines()[0]}); a lower --lr or a longer --warmup-updates may "

@@ -3,61 +3,159 @@
 from attn_nmt import hub
 
 translator = hub.from_pretrained("runs/cldr", "data/cldr_en2de/data-bin")
-translator.translate(["We are learning Mongolian."])
+translator.translate("We are learning Mongolian.")
+translator.translate(["One sentence.", "Another."], nbest=3)
 """
 
 from __future__ import annotations
 
 import math
+import os
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import torch
 from fairseq import checkpoint_utils, utils
 
 from attn_nmt import models  # noqa: F401  registers the architectures
-from attn_nmt.checkpoints import find_checkpoint, load_checkpoint
+from attn_nmt.checkpoints import choose_checkpoint, load_checkpoint
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
 from attn_nmt.segmenter import Segmenter
 
 
 def from_pretrained(
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     data_bin: str | Path | None = None,
     *,
     device: str | torch.device | None = None,
 ) -> Translator:
-    """Load a checkpoint, or the best one of a directory.
+    """Load a checkpoint, the best one of a directory, or several of them as an ensemble.
 
     Args:
-        path: checkpoint or directory.
+        path: checkpoint or directory; for an ensemble several of them, or one string with colons
+            between them, as fairseq's ``--path``.
         data_bin: of the corpus that it was trained on, with the data card beside it; by default
             the one named in the checkpoint.
         device: by default a GPU if there is one.
 
     Raises:
-        UsageError: if a file is missing or cannot be loaded.
+        UsageError: if a file is missing or cannot be loaded, or there is no such device.
     """
-    checkpoint = find_checkpoint(Path(path))
-    directory = Path(data_bin) if data_bin is not None else _training_data(checkpoint)
+    target = _device(device)
+    checkpoints = [choose_checkpoint(place) for place in _places(path)]
+    directory = Path(data_bin) if data_bin is not None else _training_data(checkpoints[0])
     if not directory.is_dir():
         raise UsageError(f"`data_bin` must be a directory, but {directory} is not one.")
     corpus = directory.resolve().parent
     card = DataCard.read(corpus)
+    languages = {"source_lang": card.source_lang, "target_lang": card.target_lang}
     ensemble, _, task = checkpoint_utils.load_model_ensemble_and_task(
-        [str(checkpoint)], arg_overrides={"data": str(directory)}
+        [str(checkpoint) for checkpoint in checkpoints],
+        arg_overrides={"data": str(directory), **languages},
     )
+    return Translator(ensemble, task, card, Segmenter(card, corpus), target)
+
+
+def _device(device: str | torch.device | None) -> torch.device:
     if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Translator(ensemble, task, card, Segmenter(card, corpus), torch.device(device))
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise UsageError(f"`device` must be one of PyTorch's, but is {device!r}.") from None
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"`device` must be there, but is {device} of {torch.cuda.device_count()} GPUs."
+        )
+    return chosen
+
+
+def _places(path: str | Path | Sequence[str | Path]) -> list[Path]:
+    if isinstance(path, str) and not Path(path).exists():
+        return [Path(part) for part in path.split(os.pathsep)]
+    if isinstance(path, (str, Path)):
+        return [Path(path)]
+    if not path:
+        raise UsageError("`path` must be a checkpoint, but there is none.")
+    return [Path(part) for part in path]
 
 
 def _training_data(checkpoint: Path) -> Path:
     """Return the DATA_BIN of the training; a relative path is relative to where that was run."""
-    return Path(load_checkpoint(checkpoint)["cfg"]["task"]["data"])
+    task = (load_checkpoint(checkpoint).get("cfg") or {}).get("task") or {}
+    if not task.get("data"):
+        raise UsageError(f"{checkpoint} must name its data, but does not; give `data_bin`.")
+    return Path(task["data"])
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How translations are searched for; the defaults are those of ``evaluate.sh``.
+
+    Raises:
+        ValueError: naming the option, the rule and the value found.
+    """
+
+    beam: int = 4
+    lenpen: float = 0.6
+    """Exponent of the length by which a score is divided; more favours long translations."""
+    nbest: int = 1
+    """How many hypotheses of the beam are returned."""
+    max_tokens: int = 8000
+    """Tokens per batch, on the longer side."""
+    sampling_topk: int = 0
+    """Draw each token from the K likeliest instead of searching; 0 searches."""
+    sampling_topp: float = 0.0
+    """Draw each token from the likeliest that together have probability P; 0 searches."""
+
+    def __post_init__(self) -> None:
+        for name in ("beam", "nbest", "max_tokens"):
+            self._require(name, getattr(self, name) >= 1, "be positive")
+        self._require("lenpen", math.isfinite(self.lenpen), "be finite")
+        self._require("nbest", self.nbest <= self.beam, f"be at most `beam` ({self.beam})")
+        self._require("sampling_topk", self.sampling_topk >= 0, "not be negative")
+        self._require("sampling_topp", 0.0 <= self.sampling_topp <= 1.0, "lie between 0 and 1")
+        only_one = not (self.sampling_topk and self.sampling_topp)
+        self._require("sampling_topp", only_one, "be 0 beside `sampling_topk`")
+
+    def _require(self, name: str, holds: bool, rule: str) -> None:
+        if not holds:
+            raise ValueError(f"`{name}` must {rule}, but is {getattr(self, name)} instead.")
+
+    def generator_args(self) -> Namespace:
+        """Return the settings of fairseq's search; the lengths are those of fairseq-generate."""
+        return Namespace(
+            beam=self.beam,
+            lenpen=self.lenpen,
+            nbest=self.nbest,
+            sampling=bool(self.sampling_topk or self.sampling_topp),
+            sampling_topk=self.sampling_topk or -1,
+            sampling_topp=self.sampling_topp or -1.0,
+            max_len_a=0,
+            max_len_b=200,
+        )
+
+
+class Hypothesis(NamedTuple):
+    """One translation of a sentence."""
+
+    text: str
+    score: float
+    """Log-probability, to base e, divided by length ** lenpen; 0 for a blank sentence."""
+    source_tokens: list[str]
+    """Subwords, with </s> at the end."""
+    target_tokens: list[str]
+    alignment: list[int]
+    """For each target token the index of the source token that it attends to most."""
+
+
+BLANK = Hypothesis("", 0.0, [], [], [])
+"""The only translation of a blank sentence."""
 
 
 class Translator:
@@ -77,62 +175,85 @@ class Translator:
             model.prepare_for_inference_(Namespace(generation=Namespace(print_alignment=None)))
 
     @overload
-    def translate(  # type: ignore[overload-overlap]  # a string is an iterable of strings, too
-        self, sentences: str, *, beam: int = 4, lenpen: float = 0.6, max_tokens: int = 8000
-    ) -> str: ...
+    def translate(self, sentences: str, **options: Any) -> str: ...
 
     @overload
-    def translate(
-        self,
-        sentences: Iterable[str],
-        *,
-        beam: int = 4,
-        lenpen: float = 0.6,
-        max_tokens: int = 8000,
-    ) -> list[str]: ...
+    def translate(self, sentences: Iterable[str], **options: Any) -> list[str]: ...
 
-    def translate(
-        self,
-        sentences: str | Iterable[str],
-        *,
-        beam: int = 4,
-        lenpen: float = 0.6,
-        max_tokens: int = 8000,
-    ) -> str | list[str]:
-        """Return a translation of each sentence, empty for a blank one; of one string, a string.
+    def translate(self, sentences: str | Iterable[str], **options: Any) -> str | list[str]:
+        """Return the best translation of a string, or of each of several.
 
         Args:
-            sentences: plain text.
-            beam, lenpen: of the search, by default those of ``evaluate.sh``.
-            max_tokens: tokens per batch, on the longer side.
+            sentences: plain text; a blank sentence has a blank translation.
+            options: fields of :class:`SearchOptions`.
 
         Raises:
-            ValueError: if a number breaks its rule, or a sentence has more subwords than the model
-                can take.
+            TypeError: if there is no such option.
+            ValueError: if an option breaks its rule, or a sentence has more subwords than the
+                model can take.
         """
         if isinstance(sentences, str):
-            return self.translate([sentences], beam=beam, lenpen=lenpen, max_tokens=max_tokens)[0]
-        for name, value in (("beam", beam), ("max_tokens", max_tokens)):
-            if value < 1:
-                raise ValueError(f"`{name}` must be positive, but is {value} instead.")
-        if not math.isfinite(lenpen):
-            raise ValueError(f"`lenpen` must be finite, but is {lenpen} instead.")
-        sentences = list(sentences)
-        translations = [""] * len(sentences)
-        encoded = {
-            number: self.encode(sentence)
-            for number, sentence in enumerate(sentences)
-            if sentence.strip()
-        }
-        order = list(encoded)
-        for row, tokens in self._search(list(encoded.values()), beam, lenpen, max_tokens):
-            translations[order[row]] = self.decode(tokens)
-        return translations
+            return self.translate([sentences], **options)[0]
+        return [best[0].text for best in self.hypotheses(sentences, **options)]
+
+    def hypotheses(
+        self, sentences: Iterable[str], *, window: int = 1000, **options: Any
+    ) -> Iterator[list[Hypothesis]]:
+        """Yield the ``nbest`` hypotheses of each sentence, in the order of the sentences.
+
+        Args:
+            sentences: plain text, of any number; read a window ahead.
+            window: how many sentences are sorted by length and translated before the first of them
+                is returned; more is faster.
+            options: fields of :class:`SearchOptions`.
+
+        Raises:
+            TypeError, ValueError: as :meth:`translate`.
+        """
+        search = SearchOptions(**options)
+        if window < 1:
+            raise ValueError(f"`window` must be positive, but is {window} instead.")
+        remaining = iter(sentences)
+        while lines := list(islice(remaining, window)):
+            encoded = {n: self.encode(line) for n, line in enumerate(lines) if line.strip()}
+            order, found = list(encoded), dict[int, list[Hypothesis]]()
+            for row, hypotheses in self._search(list(encoded.values()), search):
+                found[order[row]] = hypotheses
+            yield from (found.get(number, [BLANK]) for number in range(len(lines)))
 
     def search(self, source: torch.Tensor, *, beam: int = 4, lenpen: float = 0.6) -> torch.Tensor:
         """Translate the tokens of one sentence, (S) -> (T), both ending in </s>."""
-        ((_, tokens),) = self._search([source], beam, lenpen, len(source))
-        return tokens
+        options = SearchOptions(beam=beam, lenpen=lenpen, max_tokens=len(source))
+        ((_, (best, *_)),) = self._raw_search([source], options)
+        tokens: torch.Tensor = best["tokens"]
+        return tokens.cpu()
+
+    def attention(self, sentence: str, target: str | None = None) -> dict[str, Any]:
+        """Return what every sublayer does with a sentence, as ``study inspect --dump`` writes it.
+
+        Args:
+            sentence: plain text.
+            target: its translation; by default the model's own.
+
+        Returns:
+            numpy arrays by name; ``alignment.weights`` is (T, S), and
+            ``SIDE.layers.N.SUBLAYER.weights`` (H, Lq, Lk). "source_tokens" (S) and
+            "target_tokens" (T) name rows and columns.
+
+        Raises:
+            UsageError: if there are several models, or a text is blank or too long.
+        """
+        # Not at the top: the study imports this module, and needs more packages.
+        from attn_nmt.study.inspecting.capture import capture, read_sentence
+        from attn_nmt.study.inspecting.files import named_arrays
+        from attn_nmt.study.inspecting.panels import make_panels
+
+        if len(self.models) > 1:
+            raise UsageError(f"One model must be inspected, but there are {len(self.models)}.")
+        read = read_sentence(self, sentence, target)
+        return named_arrays(
+            make_panels(capture(self.models[0], read.source, read.target), read), read
+        )
 
     def encode(self, sentence: str, *, target: bool = False) -> torch.Tensor:
         """Return the tokens of a source or ``target`` sentence, with </s>.
@@ -158,14 +279,37 @@ class Translator:
         return self.segmenter.decode(self.task.target_dictionary.string(tokens.cpu()))
 
     def _search(
-        self, sources: list[torch.Tensor], beam: int, lenpen: float, max_tokens: int
-    ) -> Iterator[tuple[int, torch.Tensor]]:
-        """Yield the index of each source and its best hypothesis, in the order of the batches."""
-        generator = self.task.build_generator(self.models, _search_settings(beam, lenpen))
-        for batch in self._batches(sources, max_tokens):
+        self, sources: list[torch.Tensor], options: SearchOptions
+    ) -> Iterator[tuple[int, list[Hypothesis]]]:
+        """Yield the index of each source and its hypotheses, in the order of the batches."""
+        for row, found in self._raw_search(sources, options):
+            source = _symbols(self.task.source_dictionary, sources[row])
+            yield row, [self._hypothesis(source, raw) for raw in found[: options.nbest]]
+
+    def _hypothesis(self, source_tokens: list[str], raw: dict[str, Any]) -> Hypothesis:
+        # fairseq returns (S, T), or nothing if the model has no encoder-decoder attention.
+        weights: torch.Tensor | None = raw.get("attention")
+        return Hypothesis(
+            self.decode(raw["tokens"]),
+            float(raw["score"]),
+            source_tokens,
+            _symbols(self.task.target_dictionary, raw["tokens"]),
+            weights.argmax(0).tolist() if weights is not None and weights.numel() else [],
+        )
+
+    def _raw_search(
+        self, sources: list[torch.Tensor], options: SearchOptions
+    ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        generator = self.task.build_generator(self.models, options.generator_args())
+        for batch in self._batches(sources, options.max_tokens):
             hypotheses = self.task.inference_step(generator, self.models, batch)
-            for row, best in zip(batch["id"].tolist(), hypotheses, strict=True):
-                yield row, best[0]["tokens"].cpu()
+            is_pad = batch["net_input"]["src_tokens"].eq(self.task.source_dictionary.pad())
+            for row, found, pad in zip(batch["id"].tolist(), hypotheses, is_pad, strict=True):
+                for hypothesis in found:
+                    weights = hypothesis.get("attention")
+                    if weights is not None and weights.numel() > 0:
+                        hypothesis["attention"] = weights[~pad]
+                yield row, found
 
     def _batches(self, tokens: list[torch.Tensor], max_tokens: int) -> Any:
         if not tokens:
@@ -180,6 +324,5 @@ class Translator:
             yield utils.move_to_cuda(batch, self.device) if self.device.type == "cuda" else batch
 
 
-def _search_settings(beam: int, lenpen: float) -> Namespace:
-    """Return the settings of fairseq's search, those of fairseq-generate."""
-    return Namespace(beam=beam, lenpen=lenpen, max_len_a=0, max_len_b=200)
+def _symbols(dictionary: Any, tokens: torch.Tensor) -> list[str]:
+    return [str(dictionary[token]) for token in tokens.tolist()]

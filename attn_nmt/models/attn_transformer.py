@@ -20,6 +20,7 @@ from fairseq.modules.checkpoint_activations import checkpoint_wrapper
 from fairseq.utils import convert_padding_direction
 from torch import Tensor, nn
 
+from attn_nmt.command_line import UsageError
 from attn_nmt.models.compilation import compile_layer, only_in_training
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.layers import DecoderLayer, EncoderLayer
@@ -193,6 +194,21 @@ class AttnTransformerModel(TransformerModelBase):
         if config.log_offsets:
             model.offset_log = OffsetLog(model)
         return model
+
+    def load_state_dict(self, state_dict: dict[str, Tensor], *args: Any, **options: Any) -> Any:
+        """Load weights; called by fairseq for every checkpoint.
+
+        Raises:
+            UsageError: if they are of a model with another vocabulary.
+        """
+        for side, part in (("encoder", self.encoder), ("decoder", self.decoder)):
+            found, symbols = state_dict.get(f"{side}.embed_tokens.weight"), len(part.dictionary)
+            if found is not None and len(found) != symbols:
+                raise UsageError(
+                    f"The data must have the vocabulary that the model was trained with, but the "
+                    f"{side}'s dictionary has {symbols} symbols, and the checkpoint {len(found)}."
+                )
+        return super().load_state_dict(state_dict, *args, **options)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Translate with the target given; see fairseq's ``TransformerModelBase.forward``."""

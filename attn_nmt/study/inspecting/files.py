@@ -64,7 +64,14 @@ def write_files(
 
 
 def write_arrays(path: Path, panels: Sequence[Panel], sentence: Sentence) -> None:
-    """Write an npz that ``numpy.load`` reads without pickles.
+    """Write an npz that ``numpy.load`` reads without pickles; see :func:`named_arrays`."""
+    # An open file, not a path: numpy would append .npz to the name.
+    with replacing(path) as unfinished, unfinished.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **named_arrays(panels, sentence))
+
+
+def named_arrays(panels: Sequence[Panel], sentence: Sentence) -> dict[str, Any]:
+    """Return everything that the panels show, and the tokens, as numpy arrays.
 
     The arrays of a sublayer are named by its module and what they hold, such as
     ``decoder.layers.0.encoder_attn.energy.query_key``; the tokens are ``source_tokens``,
@@ -80,10 +87,7 @@ def write_arrays(path: Path, panels: Sequence[Panel], sentence: Sentence) -> Non
         "input_tokens": sentence.input_tokens,
         "target_tokens": sentence.target_tokens,
     }
-    arrays |= {name: np.array(value) for name, value in texts.items()}
-    # An open file, not a path: numpy would append .npz to the name.
-    with replacing(path) as unfinished, unfinished.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    return arrays | {name: np.array(value) for name, value in texts.items()}
 
 
 def write_page(

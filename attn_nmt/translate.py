@@ -1,0 +1,197 @@
+"""``translate.sh MODEL [options] < in.en > out.de``: plain text in, plain text out."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import warnings
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from tqdm import tqdm
+
+from attn_nmt.command_line import UsageError, positive, run
+
+if TYPE_CHECKING:  # they import fairseq, which --help does not need
+    from attn_nmt.hub import Hypothesis
+
+_WINDOW = 1000
+
+
+def main() -> None:
+    """Translate standard input, and write as many lines as were read.
+
+    A blank line stays blank. Output is written a window at a time, so that it can be read while
+    the rest is translated.
+
+    Raises:
+        UsageError: if an option, the model, or a line of the input breaks a rule; what has been
+            translated before it has been written.
+    """
+    options = _parser().parse_args()
+    from attn_nmt.hub import SearchOptions, from_pretrained
+
+    # What fairseq logs about its data, and PyTorch's advice on memory that only GPUs have.
+    logging.getLogger("fairseq").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*pin_memory.*")
+    names = ("beam", "lenpen", "nbest", "max_tokens", "sampling_topk", "sampling_topp")
+    search = {name: getattr(options, name) for name in names}
+    search = {name: value for name, value in search.items() if value is not None}
+    try:
+        SearchOptions(**search)
+    except ValueError as error:
+        raise UsageError(_as_flags(error)) from None
+    with ExitStack() as stack:
+        alignments = None
+        if options.alignments is not None:
+            alignments = stack.enter_context(options.alignments.open("w", encoding="utf-8"))
+            print(*_ALIGNMENT_COLUMNS, sep="\t", file=alignments)
+        try:
+            translator = from_pretrained(options.model, options.data_bin, device=options.device)
+            lines = translator.hypotheses(_read(), window=options.window, **search)
+            # None: no bar where standard error is a file.
+            bar = stack.enter_context(tqdm(unit=" lines", disable=None))
+            for number, found in enumerate(lines, start=1):
+                _write(number, found, options)
+                if alignments is not None:
+                    _write_alignment(number, found[0], alignments)
+                bar.update()
+        except (ValueError, UsageError) as error:
+            raise UsageError(_as_flags(error)) from None
+
+
+def _as_flags(error: Exception) -> str:
+    """Name the flags rather than the arguments: `max_tokens` -> --max-tokens."""
+    return re.sub(r"`(\w+)`", lambda name: "--" + name[1].replace("_", "-"), str(error))
+
+
+def _read() -> Iterator[str]:
+    """Yield the lines of standard input; nothing but a newline ends one.
+
+    Raises:
+        UsageError: if one is not UTF-8.
+    """
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            yield line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise UsageError(f"Line {number} of the input must be UTF-8, but is not.") from None
+
+
+def _write(number: int, found: list[Hypothesis], options: Namespace) -> None:
+    for hypothesis in found:
+        columns: list[Any] = [hypothesis.text]
+        if options.scores or options.nbest > 1:
+            columns.insert(0, f"{hypothesis.score:.4f}")
+        if options.nbest > 1:
+            columns.insert(0, number)
+        print(*columns, sep="\t")
+    if number % options.window == 0:
+        sys.stdout.flush()
+
+
+_ALIGNMENT_COLUMNS = ("line", "target", "target_token", "source", "source_token")
+
+
+def _write_alignment(number: int, best: Hypothesis, file: TextIO) -> None:
+    """Write one row per target token: positions count from 0, tokens are subwords."""
+    for target, source in enumerate(best.alignment):
+        tokens = best.target_tokens[target], best.source_tokens[source]
+        print(number, target, tokens[0], source, tokens[1], sep="\t", file=file)
+
+
+def _number(flag: str) -> Any:
+    def read(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise UsageError(f"{flag} must be a number, but is {text!r}.") from None
+
+    return read
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="translate.sh",
+        usage="%(prog)s MODEL [options] < in > out",
+        description="Translate plain text from standard input to standard output, line by line.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "model", metavar="MODEL", help="a checkpoint, a directory with one, or an ensemble a:b"
+    )
+    parser.add_argument(
+        "--data-bin",
+        metavar="DIR",
+        type=Path,
+        help="the data that it was trained on, with the data card beside it; default: the one "
+        "named in the checkpoint",
+    )
+    parser.add_argument(
+        "--beam", metavar="N", type=positive("--beam"), default=4, help="default: 4"
+    )
+    parser.add_argument(
+        "--lenpen",
+        metavar="X",
+        type=_number("--lenpen"),
+        default=0.6,
+        help="exponent of the length by which a score is divided; default: 0.6",
+    )
+    parser.add_argument(
+        "--nbest",
+        metavar="N",
+        type=positive("--nbest"),
+        default=1,
+        help="write N lines for each: number of the line, score, translation; default: 1",
+    )
+    parser.add_argument(
+        "--scores", action="store_true", help="write the score and a tab before each translation"
+    )
+    parser.add_argument(
+        "--sampling-topk",
+        metavar="K",
+        type=positive("--sampling-topk"),
+        help="draw each token from the K likeliest instead of searching",
+    )
+    parser.add_argument(
+        "--sampling-topp",
+        metavar="P",
+        type=_number("--sampling-topp"),
+        help="draw each token from the likeliest that together have probability P",
+    )
+    parser.add_argument(
+        "--max-tokens",
+        metavar="N",
+        type=positive("--max-tokens"),
+        default=8000,
+        help="tokens per batch, on the longer side; default: 8000",
+    )
+    parser.add_argument(
+        "--window",
+        metavar="N",
+        type=positive("--window"),
+        default=_WINDOW,
+        help="lines that are sorted by length and translated before the first of them is written; "
+        f"default: {_WINDOW}",
+    )
+    parser.add_argument(
+        "--device",
+        metavar="NAME",
+        help="such as cpu, cuda or cuda:1; default: a GPU if there is one",
+    )
+    parser.add_argument(
+        "--alignments",
+        metavar="FILE",
+        type=Path,
+        help="write a table, tab-separated: for each token of a translation the source token that "
+        "it attends to most",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)
