@@ -6,6 +6,7 @@ fairseq is no longer maintained, so the bugs cannot be fixed upstream.
 from __future__ import annotations
 
 import atexit
+import errno
 import functools
 import importlib.util
 import logging
@@ -14,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from fairseq import checkpoint_utils, options
@@ -24,7 +25,7 @@ from fairseq.file_io import PathManager
 from fairseq.tasks.fairseq_task import FairseqTask
 
 from attn_nmt.checkpoints import load_checkpoint
-from attn_nmt.command_line import UsageError
+from attn_nmt.command_line import UsageError, describe_os_error
 from attn_nmt.training import save_dir
 
 logger = logging.getLogger(__name__)
@@ -178,6 +179,12 @@ def _once_and_alone(load: Callable[..., Any]) -> Callable[..., Any]:
     return load_alone
 
 
+def _is_of_the_disk(error: BaseException) -> TypeGuard[OSError]:
+    """Return whether a directory is full, read-only or another user's."""
+    codes = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+    return isinstance(error, OSError) and error.errno in codes
+
+
 def _in_a_sentence(show: Callable[..., None]) -> Callable[..., None]:
     """Report bad input, and a loss that is not a number, without a traceback of fairseq."""
 
@@ -190,6 +197,9 @@ def _in_a_sentence(show: Callable[..., None]) -> Callable[..., None]:
         # fairseq raises others in place of some.
         if usage := next((cause for cause in causes if isinstance(cause, UsageError)), None):
             print(f"error: {usage}", file=sys.stderr)
+            return
+        if unwritable := next((each for each in causes if _is_of_the_disk(each)), None):
+            print(f"error: {describe_os_error(unwritable)}", file=sys.stderr)
             return
         show(kind, error, trace)
         if cause := next((each for each in causes if isinstance(each, FloatingPointError)), None):
