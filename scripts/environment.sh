@@ -3,6 +3,17 @@
 
 die() { echo "error: $*" >&2; exit 1; }
 
+# If --help is among the arguments, print the comment at the top of the script, and exit.
+answer_help() {
+  local word
+  for word in "$@"; do
+    if [[ $word == --help || $word == -h ]]; then
+      awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$0"
+      exit
+    fi
+  done
+}
+
 use_environment() {
   local root
   root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -8,6 +8,11 @@
 #                 that interpreter is used if it is 2.11 to 2.13, and one that fits the machine is
 #                 installed otherwise
 set -euo pipefail
+if [[ ${1:-} == --help || ${1:-} == -h ]]; then
+  awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$0"
+  exit
+fi
+[[ $# -eq 0 ]] || { echo "error: setup.sh must be called without arguments, but is given $1." >&2; exit 1; }
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly FAIRSEQ=fairseq-fixed==0.12.3.1

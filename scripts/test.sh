@@ -6,8 +6,9 @@
 # --core runs nothing but the tests of terms, functional and modules, in about a minute. Otherwise all
 # checks run even if one fails; the summary is printed last.
 set -uo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+answer_help "$@"
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
-source scripts/environment.sh
 bash scripts/setup.sh || exit 1
 use_environment
 # One process per core; more threads would only wait for each other. A process that has finished

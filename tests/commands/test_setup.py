@@ -118,3 +118,13 @@ def test_the_doctor_finds_no_conflict() -> None:
     assert any(line.startswith("torch ") for line in lines)
     assert any(line.startswith("device ") for line in lines)
     assert lines[-1].split(maxsplit=1) == ["conflicts", "none known"]
+
+
+@pytest.mark.parametrize("script", ["quickstart.sh", "setup.sh", "test.sh"])
+def test_help_is_help_and_nothing_else(script: str) -> None:
+    text = (ROOT / "scripts" / script).read_text()
+    printed = run_command("bash", f"scripts/{script}", "--help")
+    assert printed.stderr == ""
+    lines = printed.stdout.splitlines()
+    assert f"bash scripts/{script}" in printed.stdout
+    assert [f"# {line}".rstrip() for line in lines] == text.splitlines()[1 : 1 + len(lines)]
