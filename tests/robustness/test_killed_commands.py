@@ -51,7 +51,16 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
 
 def kill_in(process: subprocess.Popen[bytes], place: Path, child: str) -> None:
     """Kill a command while a child of it works in ``place``, and wait for the child's end."""
-    wait_until(lambda: any(child in " ".join(commands_of(pid)) for pid in mentioning(str(place))))
+    children: list[int] = []
+
+    def has_started() -> bool:
+        found = mentioning(str(place))
+        children.extend(pid for pid in found if child in " ".join(commands_of(pid)))
+        return bool(children)
+
+    wait_until(has_started)
+    for pid in children:
+        os.kill(pid, signal.SIGSTOP)  # or it could come to its own end in the time given below
     process.send_signal(signal.SIGKILL)
     process.wait()
     wait_until(lambda: not mentioning(str(place)), seconds=5.0)
