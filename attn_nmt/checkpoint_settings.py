@@ -238,8 +238,9 @@ def _action_rule(action: Action) -> Rule:
         return _one_of(list(action.choices))
     if action.nargs == 0:
         return _RULES[bool]
-    # Other types are functions that evaluate a string, which they never see again.
-    rule = _RULES[str] if action.type is None else _RULES.get(action.type, _EVALUATED)
+    # Other types are functions that evaluate a string, and fairseq's models evaluate what has no
+    # type (adaptive_softmax_cutoff): text is never accepted.
+    rule = _RULES.get(action.type, _EVALUATED)
     return _list_of(rule) if action.nargs not in (None, "?") else rule
 
 

@@ -158,7 +158,7 @@ average([Path(sys.argv[1])], Path(sys.argv[2]))
 """
 
 
-def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_the_old_file_and_the_next_one_cleans_up(tmp_path: Path) -> None:
     """Killed when everything is written, just before the new file takes its name."""
     new, output = save(tmp_path / "new.pt", w=ONE), save(tmp_path / "mean.pt", w=ONE * 3)
     before = output.read_bytes()
@@ -168,6 +168,10 @@ def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
     # The test means nothing unless the new file was complete by then.
     (unfinished,) = tmp_path.glob(".mean.pt.*")
     assert load_checkpoint(unfinished)["model"]["w"].tolist() == [1, 1]
+    foreign = tmp_path / ".mean.pt.another-machine.1"
+    foreign.touch()
+    average([new], output)
+    assert set(tmp_path.iterdir()) == {new, output, foreign}
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import glob
 import json
-import os
 import shutil
-import socket
-import tempfile
 from argparse import ArgumentParser
 from pathlib import Path
 
+from attn_nmt.atomic import unfinished_path
 from attn_nmt.averaging import average, last_by_update_or_epoch
 from attn_nmt.checkpoints import find_checkpoint
-from attn_nmt.child_processes import is_running
 from attn_nmt.command_line import UsageError, run
 from attn_nmt.data_card import DataCard
 from attn_nmt.evaluation.generate import generate, read_hypotheses
@@ -56,22 +52,13 @@ def main() -> None:
         average(last_by_update_or_epoch(args.checkpoint, args.average), checkpoint)
         name += f"-average{args.average}"
     # On the disk of the checkpoint, so that each finished file can be moved atomically.
-    with _scratch_directory(checkpoint.parent) as scratch:
-        _evaluate(checkpoint, args.data_bin, card, args.gen_subset, Path(scratch), flags)
-        _move_files(Path(scratch), checkpoint.parent / name)
-
-
-def _scratch_directory(parent: Path) -> tempfile.TemporaryDirectory[str]:
-    """Return a new directory, after removing those that killed evaluations left.
-
-    Its name holds machine and process: other machines may see ``parent`` too.
-    """
-    prefix = f".evaluation-{socket.gethostname()}-"
-    for path in parent.glob(f"{glob.escape(prefix)}*"):
-        pid = path.name.removeprefix(prefix).partition("-")[0]
-        if pid.isdecimal() and not is_running(int(pid)):
-            shutil.rmtree(path, ignore_errors=True)
-    return tempfile.TemporaryDirectory(dir=parent, prefix=f"{prefix}{os.getpid()}-")
+    scratch = unfinished_path(checkpoint.parent / name)
+    scratch.mkdir()
+    try:
+        _evaluate(checkpoint, args.data_bin, card, args.gen_subset, scratch, flags)
+        _move_files(scratch, checkpoint.parent / name)
+    finally:
+        shutil.rmtree(scratch)
 
 
 def _evaluate(

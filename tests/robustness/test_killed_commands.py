@@ -86,7 +86,7 @@ def test_an_evaluation_that_was_killed_leaves_no_process_and_no_files(
 ) -> None:
     checkpoint = tmp_path / "checkpoint_best.pt"
     checkpoint.write_bytes((trained / "checkpoint_best.pt").read_bytes())
-    foreign = tmp_path / f".evaluation-other-{socket.gethostname()}-1-x"
+    foreign = tmp_path / f".evaluation-test.other-{socket.gethostname()}.1"
     foreign.mkdir()
     words = ("bash", "scripts/evaluate.sh", tmp_path, data_bin)
     kill_in(start(*words), tmp_path, "fairseq_cli.generate")
