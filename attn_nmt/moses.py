@@ -1,4 +1,4 @@
-"""Moses's rules by sacremoses: punctuation normalisation, tokenisation, detokenisation."""
+"""Moses's rules by sacremoses: punctuation normalisation and tokenisation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import partial
 
-from sacremoses import MosesDetokenizer, MosesPunctNormalizer, MosesTokenizer
+from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
 LineFunction = Callable[[str], str]
 
@@ -22,17 +22,6 @@ def tokenizer(lang: str, *, aggressive_hyphens: bool = False) -> LineFunction:
         escape=False,
         aggressive_dash_splits=aggressive_hyphens,
     )
-
-
-def detokenizer(lang: str) -> LineFunction:
-    """Return what joins the tokens of a line, without unescaping."""
-    detokenizer = MosesDetokenizer(lang)
-
-    def detokenize(line: str) -> str:
-        text: str = detokenizer.detokenize(line.split(), unescape=False)
-        return text
-
-    return detokenize
 
 
 def punctuation_normalizer(lang: str) -> LineFunction:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attn_nmt import moses
 from attn_nmt.data_card import DataCard
+from attn_nmt.detokenizer import Detokenizer
 from attn_nmt.moses import LineFunction
 
 
@@ -43,7 +44,7 @@ class Segmenter:
 def detokenizer(card: DataCard) -> LineFunction:
     """Return what makes plain text of a translation whose subwords are already joined."""
     if card.subwords.text_form == "tokens":
-        return moses.detokenizer(card.target_lang)
+        return Detokenizer(card.target_lang)
     return str
 
 

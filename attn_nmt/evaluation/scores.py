@@ -29,6 +29,8 @@ class Scores:
     chrf: float
     chrf_signature: str
     sentences: int
+    exact_match: float
+    """Sentences equal to the raw reference: shows what BLEU and chrF hide, such as blanks."""
     subset: dict[str, list[int]] = field(default_factory=dict)
     """For each file of the corpus that differs from the published one: its lines, the published
     lines. Such scores are not comparable with published ones."""
@@ -39,7 +41,8 @@ class Scores:
             f"BLEU = {self.bleu:.2f} {self.bleu_signature}\n"
             f"BLEU, tokenised = {self.bleu_tokenized:.2f}\n"
             f"BLEU, tokenised and compound-split = {self.bleu_compound_split:.2f}\n"
-            f"chrF = {self.chrf:.2f} {self.chrf_signature}"
+            f"chrF = {self.chrf:.2f} {self.chrf_signature}\n"
+            f"Exact match = {self.exact_match:.2f}"
         ) + self._subset_warning()
 
     def _subset_warning(self) -> str:
@@ -85,8 +88,18 @@ def score(
         chrf=round(characters.score, 2),
         chrf_signature=str(chrf.get_signature()),
         sentences=len(references),
+        exact_match=_exact_match(hypotheses, references),
         subset=subset or {},
     )
+
+
+def _exact_match(hypotheses: list[str], references: list[str]) -> float:
+    """Return the percentage of hypotheses that equal their reference in every character.
+
+    Rounded down, so that 100 means all.
+    """
+    equal = sum(map(str.__eq__, hypotheses, references))
+    return 10_000 * equal // max(1, len(references)) / 100
 
 
 def sentence_scores(hypotheses: list[str], references: list[str]) -> list[tuple[float, float]]:

@@ -15,8 +15,9 @@ from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.data_card import FILE_NAME
 from attn_nmt.evaluation import __main__ as evaluation
 
-LABELS = ["BLEU", "BLEU, tokenised", "BLEU, tokenised and compound-split", "chrF"]
+LABELS = ["BLEU", "BLEU, tokenised", "BLEU, tokenised and compound-split", "chrF", "Exact match"]
 KEYS = {"bleu", "bleu_signature", "bleu_tokenized", "bleu_compound_split", "chrf", "sentences"}
+KEYS |= {"exact_match"}
 
 
 def test_labelled_scores_are_printed_and_the_results_kept(
@@ -32,7 +33,7 @@ def test_labelled_scores_are_printed_and_the_results_kept(
     assert json.loads((directory / "scores.json").read_text()) == scores
     hypotheses = (directory / "hypotheses.de").read_text(encoding="utf-8").splitlines()
     references = [line for line, _ in copies(2, 100)]
-    assert sum(map(str.__eq__, hypotheses, references)) > 90
+    assert scores["exact_match"] == sum(map(str.__eq__, hypotheses, references)) > 90
     assert [path.name for path in trained.glob(".evaluation*")] == []
 
 

@@ -30,8 +30,35 @@ def test_bleu_and_chrf_are_sacrebleus() -> None:
 
 def test_a_perfect_translation_scores_100() -> None:
     found = score(REFERENCES, REFERENCES, "de").as_dict()
-    for name in ("bleu", "bleu_tokenized", "bleu_compound_split", "chrf"):
+    for name in ("bleu", "bleu_tokenized", "bleu_compound_split", "chrf", "exact_match"):
         assert found[name] == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize("wrong", ["Um 18: 00 Uhr.", "um 18:00 Uhr.", "Um 18:00 Uhr ."])
+def test_exact_match_counts_the_sentences_that_are_equal_to_the_reference(wrong: str) -> None:
+    references = ["Um 18:00 Uhr.", *REFERENCES]
+    assert score(references, references, "de").exact_match == 100
+    assert score([wrong, *REFERENCES], references, "de").exact_match == 75
+
+
+def test_exact_match_is_100_only_if_all_sentences_match() -> None:
+    references = ["Ja."] * 100_000
+    assert score([*references[1:], "Nein."], references, "de").exact_match == 99.99
+
+
+def test_keys_of_the_scores_keep_their_order() -> None:
+    subset = {"train.de": [1, 2]}
+    assert list(score(REFERENCES, REFERENCES, "de", subset=subset).as_dict()) == [
+        "bleu",
+        "bleu_signature",
+        "bleu_tokenized",
+        "bleu_compound_split",
+        "chrf",
+        "chrf_signature",
+        "sentences",
+        "exact_match",
+        "subset",
+    ]
 
 
 def test_splitting_compounds_counts_their_parts() -> None:
@@ -58,4 +85,5 @@ def test_every_line_is_labelled_with_its_score() -> None:
         "BLEU, tokenised",
         "BLEU, tokenised and compound-split",
         "chrF",
+        "Exact match",
     ]
