@@ -67,3 +67,37 @@ def test_an_unexpected_length_is_refused(tmp_path: Path) -> None:
 
 def test_blank_pairs_are_left_out() -> None:
     assert without_blank([("a", "b"), ("", "b"), ("a", ""), ("c", "d")]) == [("a", "b"), ("c", "d")]
+
+
+def test_text_is_read_line_by_line(tmp_path: Path) -> None:
+    """What is wrong further on is found only there."""
+    source = write(tmp_path / "a.en.gz", b"one\ntwo\n")
+    target = write(tmp_path / "a.fr", b"un\n" + b"\xff\n" * 2)
+    pairs = stream_pairs(source, target)
+    assert next(pairs) == ("one", "un")
+    with pytest.raises(UsageError, match="line 2 holds the byte 0xff at column 1.$"):
+        next(pairs)
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", b"\xef\xbb\xbfone\tun\r\ntwo\tdeux\r\n")
+    assert list(stream_columns(path)) == [("one", "un"), ("two", "deux")]
+    assert list(stream_lines(path)) == ["one un", "two deux"]
+
+
+def test_columns_are_cleaned_like_lines_and_quotation_marks_are_text(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv.gz", 'a  "b\t"c\u2028d\n\n\tx\n'.encode())
+    assert list(stream_columns(path)) == [('a "b', '"c d'), ("", ""), ("", "x")]
+
+
+@pytest.mark.parametrize(("line", "columns"), [(b"no tab", 1), (b"a\tb\tc", 3)])
+def test_another_number_of_columns_is_refused(tmp_path: Path, line: bytes, columns: int) -> None:
+    path = write(tmp_path / "a.tsv", b"a\tb\n" + line + b"\n")
+    message = f"{path} must have two columns separated by a tab, but line 2 has {columns}."
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        list(stream_columns(path))
+
+
+def test_a_table_without_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="must hold one sentence pair per line, but is empty.$"):
+        list(stream_columns(write(tmp_path / "a.tsv", b"\t\n\n")))
