@@ -7,8 +7,14 @@ from collections.abc import Callable
 from functools import partial
 
 from sacremoses import MosesPunctNormalizer, MosesTokenizer
+from sacremoses.corpus import NonbreakingPrefixes
 
 LineFunction = Callable[[str], str]
+
+# Those with a list of abbreviations of their own, or characters. For any other, sacremoses silently
+# takes the English list.
+LANGUAGES = frozenset({*NonbreakingPrefixes().available_langs.values(), "ja", "ko"})
+"""Codes of the languages whose rules sacremoses knows."""
 
 
 def tokenizer(lang: str, *, aggressive_hyphens: bool = False) -> LineFunction:
@@ -35,6 +41,28 @@ def punctuation_normalizer(lang: str) -> LineFunction:
         return " ".join(rules.normalize(line).translate(printable).split())
 
     return normalize
+
+
+def preprocessor(
+    lang: str,
+    *,
+    normalize_punctuation: bool = False,
+    tokenize: bool,
+    aggressive_hyphens: bool = False,
+) -> LineFunction:
+    """Return what a line goes through before it is split into subwords."""
+    steps: list[LineFunction] = []
+    if normalize_punctuation:
+        steps.append(punctuation_normalizer(lang))
+    if tokenize:
+        steps.append(tokenizer(lang, aggressive_hyphens=aggressive_hyphens))
+
+    def preprocess(line: str) -> str:
+        for step in steps:
+            line = step(line)
+        return line
+
+    return preprocess
 
 
 class _Printable(dict[int, str]):

@@ -23,18 +23,21 @@ class Segmenter:
 
     def __init__(self, card: DataCard, directory: Path) -> None:
         self._subwords = card.subwords
-        encode = self._subwords.encoder(directory)
-        self._source_steps = [*_text_steps(card, card.source_lang), encode]
-        self._target_steps = [*_text_steps(card, card.target_lang), encode]
+        self._split = self._subwords.encoder(directory)
+        self._preprocess_source = _preprocessor(card, card.source_lang)
+        self._preprocess_target = _preprocessor(card, card.target_lang)
         self._detokenize = detokenizer(card)
 
     def encode(self, sentence: str) -> str:
         """Return the subwords of a source sentence, separated by blanks."""
-        return _apply(self._source_steps, sentence)
+        return self._encode(self._preprocess_source, sentence)
 
     def encode_target(self, sentence: str) -> str:
         """Return the subwords of a sentence of the target language."""
-        return _apply(self._target_steps, sentence)
+        return self._encode(self._preprocess_target, sentence)
+
+    def _encode(self, preprocess: LineFunction, sentence: str) -> str:
+        return self._split(preprocess(" ".join(sentence.split()))).strip()
 
     def decode(self, line: str) -> str:
         """Return the plain text of a translation in subwords."""
@@ -48,19 +51,11 @@ def detokenizer(card: DataCard) -> LineFunction:
     return str
 
 
-def _text_steps(card: DataCard, lang: str) -> list[LineFunction]:
+def _preprocessor(card: DataCard, lang: str) -> LineFunction:
     """Return what the text of one language went through before it was split into subwords."""
-    steps: list[LineFunction] = []
-    if card.normalized_punctuation:
-        steps.append(moses.punctuation_normalizer(lang))
-    if card.subwords.text_form == "tokens":
-        hyphens = bool(card.options.get("aggressive_hyphens", False))
-        steps.append(moses.tokenizer(lang, aggressive_hyphens=hyphens))
-    return steps
-
-
-def _apply(steps: list[LineFunction], sentence: str) -> str:
-    text = " ".join(sentence.split())
-    for step in steps:
-        text = step(text)
-    return text.strip()
+    return moses.preprocessor(
+        lang,
+        normalize_punctuation=card.normalized_punctuation,
+        tokenize=card.subwords.text_form == "tokens",
+        aggressive_hyphens=bool(card.options.get("aggressive_hyphens", False)),
+    )

@@ -108,25 +108,37 @@ class SentencePiece(Subwords):
     _MAX_SENTENCES: ClassVar[int] = 2_000_000
 
     def learn(self, text: Sequence[Path], directory: Path, *, size: int) -> None:
-        """Learn the pieces, if need be on a random sample that is the same in every run."""
+        """Learn the pieces, if need be on a random sample that is the same in every run.
+
+        Raises:
+            UsageError: if sentencepiece refuses the text, such as one with more different
+                characters than pieces.
+        """
         import sentencepiece
 
         sentencepiece.set_random_generator_seed(1)
-        sentencepiece.SentencePieceTrainer.train(
-            input=[str(path) for path in text],
-            model_prefix=str((directory / self.files[0]).with_suffix("")),
-            model_type=self.sentencepiece_type,
-            vocab_size=size,
-            # A small corpus may not have that many pieces.
-            hard_vocab_limit=False,
-            input_sentence_size=self._MAX_SENTENCES,
-            shuffle_input_sentence=True,
-            # The text is NFC already; NFKC would change what is scored.
-            normalization_rule_name="identity",
-            character_coverage=1.0,
-            num_threads=1,
-            minloglevel=1,
-        )
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                input=[str(path) for path in text],
+                model_prefix=str((directory / self.files[0]).with_suffix("")),
+                model_type=self.sentencepiece_type,
+                vocab_size=size,
+                # A small corpus may not have that many pieces.
+                hard_vocab_limit=False,
+                input_sentence_size=self._MAX_SENTENCES,
+                shuffle_input_sentence=True,
+                # The text is NFC already; NFKC would change what is scored.
+                normalization_rule_name="identity",
+                character_coverage=1.0,
+                num_threads=1,
+                minloglevel=1,
+            )
+        except RuntimeError as error:
+            reason = str(error).rpartition("] ")[2].strip() or "no sentence is short enough"
+            raise UsageError(
+                f"sentencepiece must learn {size} pieces from the training text (--bpe-merges), "
+                f"but cannot: {reason}"
+            ) from error
 
     def _load(self, model: Path) -> Encoder:
         import sentencepiece

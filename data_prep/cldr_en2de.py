@@ -45,7 +45,7 @@ def main() -> None:
             help=f"sentence pairs for {split} (%(default)s)",
         )
     args = parser.parse_args()
-    prepare("cldr", lambda scratch: load(args), args)
+    prepare("cldr", lambda scratch: load(args), args, langs=("en", "de"))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,15 @@ def build_parser(command: str, description: str, *, bpe_merges: int) -> Argument
     return parser
 
 
+def add_aggressive_hyphens(parser: ArgumentParser) -> None:
+    """Add the option of commands in which Moses's rules can be chosen."""
+    parser.add_argument(
+        "--aggressive-hyphens",
+        action="store_true",
+        help="split a-b into a @-@ b, as fairseq's script does",
+    )
+
+
 def positive(text: str) -> int:
     """Read a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:

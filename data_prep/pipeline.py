@@ -9,7 +9,7 @@ import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from functools import partial
 from importlib.metadata import version
@@ -18,9 +18,11 @@ from pathlib import Path
 from attn_nmt import child_processes, moses
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import FILE_NAME, DataCard, sha256
+from attn_nmt.moses import LineFunction
 from attn_nmt.subwords import SUBWORD_TOOLS, Subwords, build_subwords
 from data_prep.parallel import map_lines
-from data_prep.text import LANGUAGES, SPLITS, Corpus, without_blank, write_raw
+from data_prep.steps import Steps
+from data_prep.text import SPLITS, Corpus, Languages, without_blank, write_raw
 
 _PACKAGES = ("fairseq-fixed", "sacremoses", *SUBWORD_TOOLS, "babel", "num2words")
 
@@ -39,16 +41,20 @@ class CorpusSummary:
     """For each source file that differs from the published one: its lines, the published lines."""
 
 
-def prepare(name: str, load: Callable[[Path], Corpus], args: Namespace) -> None:
+def prepare(
+    name: str, load: Callable[[Path], Corpus], args: Namespace, *, langs: Languages
+) -> None:
     """Prepare a corpus that fits into memory; ``load`` gets a scratch directory for downloads.
 
     Raises:
         UsageError: as :func:`create_output`, or if the corpus breaks a rule.
     """
-    create_output(name, lambda stage: _build(load, stage, args), args)
+    create_output(name, lambda stage: _build(load, stage, args, langs), args, langs=langs)
 
 
-def _build(load: Callable[[Path], Corpus], stage: Path, args: Namespace) -> CorpusSummary:
+def _build(
+    load: Callable[[Path], Corpus], stage: Path, args: Namespace, langs: Languages
+) -> CorpusSummary:
     """Fill ``stage`` with everything but the data card."""
     _report(1, "read the corpus")
     corpus = load(stage / "scratch")
@@ -57,18 +63,16 @@ def _build(load: Callable[[Path], Corpus], stage: Path, args: Namespace) -> Corp
     for split in SPLITS:
         if not kept[split]:
             raise UsageError(f"The {split} split must hold sentences, but is empty.")
-        write_raw(stage, split, kept[split])
+        write_raw(stage, split, kept[split], langs)
     subwords = build_subwords(args.subword, vars(args))
     _report(2, f"segment with {subwords.name}")
-    if subwords.text_form == "tokens":
-        tokenize(stage, workers=args.workers)
-        text = stage / "tokens"
-    else:
-        text = stage / "raw"
-    subwords.learn(training_files(text), stage, size=args.bpe_merges)
-    apply_subwords(subwords, text, stage, workers=args.workers)
+    form = text_directory(subwords, normalize_punctuation=False)
+    if form != "raw":
+        preprocess(moses.tokenizer, stage, form, langs, workers=args.workers)
+    subwords.learn(training_files(stage / form, langs), stage, size=args.bpe_merges)
+    apply_subwords(subwords, stage / form, stage, langs, workers=args.workers)
     _report(3, "binarise with fairseq-preprocess")
-    binarise(stage, args.workers)
+    binarise(stage, args.workers, langs)
     _report(4, "write the data card")
     return CorpusSummary(
         lines={split: len(kept[split]) for split in SPLITS},
@@ -80,36 +84,88 @@ def _report(step: int, what: str) -> None:
     print(f"[{step}/4] {what}", file=sys.stderr, flush=True)
 
 
-def tokenize(stage: Path, *, workers: int) -> None:
-    """raw/ -> tokens/ by Moses's rules."""
+def text_directory(subwords: Subwords, *, normalize_punctuation: bool) -> str:
+    """Return the name of the directory of the text that is split into subwords."""
+    if subwords.text_form == "tokens":
+        return "tokens"
+    return "normalized" if normalize_punctuation else "raw"
+
+
+def preprocess(
+    make_line: Callable[[str], LineFunction],
+    stage: Path,
+    form: str,
+    langs: Languages,
+    *,
+    workers: int,
+) -> None:
+    """raw/ -> ``form``/ by ``make_line(lang)`` for each language."""
     for split in SPLITS:
-        for lang in LANGUAGES:
+        for lang in langs:
             name = f"{split}.{lang}"
-            tokenizer = partial(moses.tokenizer, lang)
-            map_lines(tokenizer, stage / "raw" / name, stage / "tokens" / name, workers=workers)
+            make = partial(make_line, lang)
+            map_lines(make, stage / "raw" / name, stage / form / name, workers=workers)
 
 
-def training_files(text: Path) -> list[Path]:
+def training_files(text: Path, langs: Languages) -> list[Path]:
     """Return the training text of both languages, on which subwords are learned."""
-    return [text / f"train.{lang}" for lang in LANGUAGES]
+    return [text / f"train.{lang}" for lang in langs]
 
 
-def apply_subwords(subwords: Subwords, text: Path, stage: Path, *, workers: int) -> None:
+def apply_subwords(
+    subwords: Subwords, text: Path, stage: Path, langs: Languages, *, workers: int
+) -> None:
     """``text`` -> subwords/ by the model in ``stage``."""
     for split in SPLITS:
-        for lang in LANGUAGES:
+        for lang in langs:
             name = f"{split}.{lang}"
             encoder = partial(subwords.encoder, stage)
             map_lines(encoder, text / name, stage / "subwords" / name, workers=workers)
 
 
-def binarise(stage: Path, workers: int) -> None:
+def run_subword_steps(
+    steps: Steps, subwords: Subwords, form: str, args: Namespace, langs: Languages
+) -> None:
+    """``form``/ -> data-bin/ in three resumable steps: learn subwords, apply them, binarise.
+
+    Raises:
+        UsageError: if the subwords cannot be learned, or fairseq-preprocess fails.
+    """
+    stage = steps.directory
+    steps.run(
+        f"learn subwords with {subwords.name}",
+        partial(subwords.learn, training_files(stage / form, langs), stage, size=args.bpe_merges),
+        outputs=list(subwords.files),
+        settings=[args.subword, args.bpe_merges, args.sentencepiece_type],
+    )
+    steps.run(
+        "apply subwords",
+        partial(apply_subwords, subwords, stage / form, stage, langs, workers=args.workers),
+        outputs=["subwords"],
+        settings=None,
+    )
+    steps.run(
+        "binarise with fairseq-preprocess",
+        partial(binarise, stage, args.workers, langs),
+        outputs=["data-bin"],
+        settings=None,
+    )
+
+
+def remove_all_but(stage: Path, names: set[str]) -> None:
+    """Remove intermediate files, and what an interrupted run with other options left."""
+    for path in stage.iterdir():
+        if path.name not in names:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def binarise(stage: Path, workers: int, langs: Languages) -> None:
     """subwords/ -> data-bin/, with one dictionary for both languages.
 
     Raises:
         UsageError: if fairseq-preprocess fails.
     """
-    source, target = LANGUAGES
+    source, target = langs
     command = [*child_processes.command("fairseq_cli.preprocess"), "--joined-dictionary"]
     command += ["--source-lang", source, "--target-lang", target, "--workers", str(workers)]
     command += ["--destdir", str(stage / "data-bin")]
@@ -129,6 +185,7 @@ def create_output(
     build: Callable[[Path], CorpusSummary],
     args: Namespace,
     *,
+    langs: Languages,
     resumable: bool = False,
 ) -> None:
     """Let ``build`` fill the output directory, and write the data card into it.
@@ -152,15 +209,15 @@ def create_output(
         summary = build(stage)
         card = DataCard(
             corpus=name,
-            source_lang=LANGUAGES[0],
-            target_lang=LANGUAGES[1],
+            source_lang=langs[0],
+            target_lang=langs[1],
             subword=args.subword,
             options=options,
             lines=summary.lines,
             dropped=summary.dropped,
             normalized_punctuation=summary.normalized_punctuation,
             subset=summary.subset,
-            vocabulary_size=_vocabulary_size(stage),
+            vocabulary_size=_vocabulary_size(stage / "data-bin" / f"dict.{langs[0]}.txt"),
             tools={package: version(package) for package in _PACKAGES},
             files=_checksums(stage),
         )
@@ -172,8 +229,8 @@ def create_output(
 def staging_directory(out_dir: Path, *, resumable: bool = False) -> Iterator[Path]:
     """Yield a directory beside ``out_dir`` to work in; it is renamed to ``out_dir`` on success.
 
-    On failure it is removed or, if ``resumable``, left to the next run. What a killed process left
-    behind is removed by the next run, or resumed from.
+    On failure it is removed or, if ``resumable`` and not empty, left to the next run. What a killed
+    process left behind is removed by the next run, or resumed from.
 
     Raises:
         UsageError: if another process is preparing the same directory.
@@ -197,6 +254,8 @@ def staging_directory(out_dir: Path, *, resumable: bool = False) -> Iterator[Pat
     finally:
         if not resumable:
             shutil.rmtree(stage, ignore_errors=True)
+        with suppress(OSError):  # it was renamed, or holds what the next run resumes from
+            stage.rmdir()
         os.close(lock)
 
 
@@ -227,9 +286,9 @@ def _is_prepared(out_dir: Path, name: str, options: dict[str, object]) -> bool:
     return True
 
 
-def _vocabulary_size(stage: Path) -> int:
+def _vocabulary_size(dictionary: Path) -> int:
     # fairseq writes one symbol per line, except its four special ones.
-    return 4 + (stage / "data-bin" / f"dict.{LANGUAGES[0]}.txt").read_bytes().count(b"\n")
+    return 4 + dictionary.read_bytes().count(b"\n")
 
 
 def _checksums(stage: Path) -> dict[str, str]:

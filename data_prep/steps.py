@@ -17,7 +17,8 @@ class Steps:
     """The steps of one preparation, in a directory that outlives a run.
 
     A step is skipped if it was finished in this directory with the same settings and all steps
-    before it are unchanged. An unfinished step is repeated from its beginning.
+    before it are unchanged. An unfinished step is repeated from its beginning; one that fails
+    leaves nothing.
     """
 
     def __init__(self, directory: Path, total: int) -> None:
@@ -49,10 +50,13 @@ class Steps:
             return
         if self._finished.pop(name, None) is not None:
             self._write()
-        for path in paths:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        _remove(paths)
         start = time.monotonic()
-        action()
+        try:
+            action()
+        except BaseException:
+            _remove(paths)
+            raise
         self._finished[name] = self._fingerprint
         self._write()
         print(f"      {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
@@ -61,3 +65,8 @@ class Steps:
         scratch = self._file.with_suffix(".new")
         scratch.write_text(json.dumps(self._finished, indent=2), encoding="utf-8")
         scratch.replace(self._file)
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
 from attn_nmt.command_line import run
-from attn_nmt.subwords import SUBWORD_TOOLS, build_subwords
+from attn_nmt.subwords import build_subwords
 from data_prep import options
 from data_prep.pipeline import (
     CorpusSummary,
-    apply_subwords,
-    binarise,
     create_output,
-    training_files,
+    remove_all_but,
+    run_subword_steps,
+    text_directory,
 )
-from data_prep.steps import FILE_NAME, Steps
+from data_prep.steps import Steps
 from data_prep.text import SPLITS, write_raw
 from data_prep.wmt14 import clean, read
 from data_prep.wmt14.archives import Archive, extract, get_archive, select_archives
 
 COUNTS, SUBSET = "counts.json", "subset.json"
-# Directory of the text that subwords are learned on, by Subwords.text_form.
-_DIRECTORY = {"tokens": "tokens", "text": "normalized"}
+_LANGS = ("en", "de")
 
 
 def build(stage: Path, args: Namespace) -> CorpusSummary:
@@ -37,7 +35,7 @@ def build(stage: Path, args: Namespace) -> CorpusSummary:
     """
     archives = select_archives(news_commentary=args.news_commentary, valid=args.valid)
     subwords = build_subwords(args.subword, vars(args))
-    form = _DIRECTORY[subwords.text_form]
+    form = text_directory(subwords, normalize_punctuation=True)
     steps, text = Steps(stage, total=5), stage / "text"
     (stage / "archives").mkdir(exist_ok=True)
     if args.mirror is None:
@@ -57,31 +55,17 @@ def build(stage: Path, args: Namespace) -> CorpusSummary:
         outputs=[form, COUNTS],
         settings=[args.aggressive_hyphens, args.valid],
     )
-    steps.run(
-        f"learn subwords with {subwords.name}",
-        partial(subwords.learn, training_files(stage / form), stage, size=args.bpe_merges),
-        outputs=list(subwords.files),
-        settings=[args.subword, args.bpe_merges, args.sentencepiece_type],
-    )
-    steps.run(
-        "apply subwords",
-        partial(apply_subwords, subwords, stage / form, stage, workers=args.workers),
-        outputs=["subwords"],
-        settings=None,
-    )
-    steps.run(
-        "binarise with fairseq-preprocess",
-        partial(binarise, stage, args.workers),
-        outputs=["data-bin"],
-        settings=None,
-    )
+    run_subword_steps(steps, subwords, form, args, _LANGS)
     summary = CorpusSummary(
         lines={split: _count_lines(stage / "subwords" / f"{split}.en") for split in SPLITS},
         dropped=json.loads((stage / COUNTS).read_text(encoding="utf-8")),
         normalized_punctuation=True,
         subset=json.loads((stage / SUBSET).read_text(encoding="utf-8")),
     )
-    _remove_scratch(stage, args.subword)
+    kept = {"raw", form, *subwords.files, "subwords", "data-bin"}
+    if any((stage / "archives").iterdir()):
+        kept.add("archives")  # for other options
+    remove_all_but(stage, kept)
     return summary
 
 
@@ -93,7 +77,7 @@ def _extract(archives: list[Archive], paths: list[Path], stage: Path, args: Name
     for archive in archives:
         if archive.split != "train":
             pairs = read.evaluation_pairs(archive, text, allow_subset=args.allow_subset)
-            write_raw(stage, archive.split, pairs)
+            write_raw(stage, archive.split, pairs, _LANGS)
     (stage / SUBSET).write_text(json.dumps(subset), encoding="utf-8")
 
 
@@ -103,12 +87,13 @@ def _clean(archives: list[Archive], text: Path, stage: Path, form: str, args: Na
         if archive.split != "train":
             pairs = read.evaluation_pairs(archive, text, allow_subset=args.allow_subset)
             clean.write_evaluation_text(
-                pairs, stage, form, archive.split, aggressive_hyphens=hyphens
+                pairs, stage, form, archive.split, _LANGS, aggressive_hyphens=hyphens
             )
     dropped = clean.write_training_text(
         read.training_pairs(archives, text),
         stage,
         form,
+        _LANGS,
         aggressive_hyphens=hyphens,
         held_out=args.valid == "held-out",
         workers=args.workers,
@@ -119,20 +104,6 @@ def _clean(archives: list[Archive], text: Path, stage: Path, form: str, args: Na
 def _count_lines(path: Path) -> int:
     with path.open("rb") as file:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-
-
-def _remove_scratch(stage: Path, subword: str) -> None:
-    """Keep what a user reads, and the downloaded archives, for other options."""
-    outputs = {
-        tool.name: {_DIRECTORY[tool.text_form], *tool.files} for tool in SUBWORD_TOOLS.values()
-    }
-    # An interrupted run may have used another tool.
-    others = set().union(*outputs.values()) - outputs[subword]
-    for name in ("text", COUNTS, SUBSET, FILE_NAME, *others):
-        path = stage / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    if not any((stage / "archives").iterdir()):
-        (stage / "archives").rmdir()
 
 
 def main() -> None:
@@ -150,11 +121,7 @@ def main() -> None:
         default="newstest2013",
         help="validation set; held-out takes every hundredth training pair (%(default)s)",
     )
-    parser.add_argument(
-        "--aggressive-hyphens",
-        action="store_true",
-        help="split a-b into a @-@ b, as fairseq's script does",
-    )
+    options.add_aggressive_hyphens(parser)
     parser.add_argument(
         "--allow-subset",
         action="store_true",
@@ -162,7 +129,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     options.check_mirror(args)
-    create_output("wmt14", partial(build, args=args), args, resumable=True)
+    create_output("wmt14", partial(build, args=args), args, langs=_LANGS, resumable=True)
 
 
 if __name__ == "__main__":

@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 from tqdm import tqdm
 
 from attn_nmt import moses
 from data_prep.parallel import ordered_map
-from data_prep.text import LANGUAGES
+from data_prep.text import Languages, Pair, open_sides, write_pair
 
-Pair = tuple[str, str]
 MAX_TOKENS = 250
 MAX_RATIO = 1.5
 HELD_OUT_INTERVAL = 100
@@ -29,13 +28,13 @@ class CleanPair(NamedTuple):
     tokens: Pair
 
 
-def pair_cleaner(*, aggressive_hyphens: bool) -> Callable[[Pair], CleanPair]:
+def pair_cleaner(langs: Languages, *, aggressive_hyphens: bool) -> Callable[[Pair], CleanPair]:
     """Return what normalises and tokenises a pair by Moses's rules for each language.
 
     It loads these rules, so it is called once per process.
     """
-    normalize = [moses.punctuation_normalizer(lang) for lang in LANGUAGES]
-    tokenize = [moses.tokenizer(lang, aggressive_hyphens=aggressive_hyphens) for lang in LANGUAGES]
+    normalize = [moses.punctuation_normalizer(lang) for lang in langs]
+    tokenize = [moses.tokenizer(lang, aggressive_hyphens=aggressive_hyphens) for lang in langs]
 
     def clean(pair: Pair) -> CleanPair:
         source, target = normalize[0](pair[0]), normalize[1](pair[1])
@@ -63,12 +62,13 @@ def write_training_text(
     pairs: Iterable[Pair],
     stage: Path,
     form: str,
+    langs: Languages,
     *,
     aggressive_hyphens: bool,
     held_out: bool,
     workers: int,
 ) -> Counter[str]:
-    """Write the pairs that are kept to ``FORM/train.en`` and ``.de``; return the dropped ones.
+    """Write the pairs that are kept to ``FORM/train.LANG``; return the dropped ones.
 
     Args:
         form: "tokens" or "normalized", a directory to create.
@@ -78,11 +78,11 @@ def write_training_text(
         The number of dropped pairs by reason.
     """
     dropped: Counter[str] = Counter()
-    make = partial(pair_cleaner, aggressive_hyphens=aggressive_hyphens)
+    make = partial(pair_cleaner, langs, aggressive_hyphens=aggressive_hyphens)
     with ExitStack() as stack:
-        train = _open_sides(stack, stage / form, "train")
-        valid = _open_sides(stack, stage / form, "valid") if held_out else []
-        raw = _open_sides(stack, stage / "raw", "valid") if held_out else []
+        train = open_sides(stack, stage / form, "train", langs)
+        valid = open_sides(stack, stage / form, "valid", langs) if held_out else []
+        raw = open_sides(stack, stage / "raw", "valid", langs) if held_out else []
         kept = 0
         for pair in tqdm(ordered_map(make, pairs, workers), desc=f"{form}/train", unit=" pairs"):
             if reason := reason_to_drop(pair.tokens):
@@ -90,33 +90,24 @@ def write_training_text(
                 continue
             kept += 1
             is_held_out = held_out and kept % HELD_OUT_INTERVAL == 0
-            _write(valid if is_held_out else train, getattr(pair, form))
+            write_pair(valid if is_held_out else train, getattr(pair, form))
             if is_held_out:
-                _write(raw, pair.raw)
+                write_pair(raw, pair.raw)
     return dropped
 
 
 def write_evaluation_text(
-    pairs: Iterable[Pair], stage: Path, form: str, split: str, *, aggressive_hyphens: bool
+    pairs: Iterable[Pair],
+    stage: Path,
+    form: str,
+    split: str,
+    langs: Languages,
+    *,
+    aggressive_hyphens: bool,
 ) -> None:
     """Write a validation or test set in the same form, without dropping any pair."""
-    clean = pair_cleaner(aggressive_hyphens=aggressive_hyphens)
+    clean = pair_cleaner(langs, aggressive_hyphens=aggressive_hyphens)
     with ExitStack() as stack:
-        files = _open_sides(stack, stage / form, split)
+        files = open_sides(stack, stage / form, split, langs)
         for pair in pairs:
-            _write(files, getattr(clean(pair), form))
-
-
-def _open_sides(stack: ExitStack, directory: Path, split: str) -> list[TextIO]:
-    directory.mkdir(parents=True, exist_ok=True)
-    return [
-        stack.enter_context(
-            (directory / f"{split}.{lang}").open("w", encoding="utf-8", newline="\n")
-        )
-        for lang in LANGUAGES
-    ]
-
-
-def _write(files: list[TextIO], pair: Pair) -> None:
-    for file, text in zip(files, pair, strict=True):
-        file.write(text + "\n")
+            write_pair(files, getattr(clean(pair), form))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attn_nmt.command_line import UsageError
-from data_prep.text import Pairs, clean_line, decode, stream_lines
+from data_prep.text import Pair, Pairs, clean_line, decode, stream_pairs
 from data_prep.wmt14.archives import Archive, Member
 
 Subset = dict[str, list[int]]
@@ -64,14 +64,11 @@ def _count(path: Path) -> int:
     return lines + (last != b"\n")
 
 
-def training_pairs(archives: list[Archive], text: Path) -> Iterator[tuple[str, str]]:
+def training_pairs(archives: list[Archive], text: Path) -> Iterator[Pair]:
     """Read the training text of all archives, pair by pair."""
     for archive in archives:
         if archive.split == "train":
-            sources, targets = (
-                stream_lines(text / member.path) for member in (archive.source, archive.target)
-            )
-            yield from zip(sources, targets, strict=True)
+            yield from stream_pairs(text / archive.source.path, text / archive.target.path)
 
 
 def evaluation_pairs(archive: Archive, text: Path, *, allow_subset: bool) -> Pairs:
@@ -79,7 +76,7 @@ def evaluation_pairs(archive: Archive, text: Path, *, allow_subset: bool) -> Pai
     source, target = text / archive.source.path, text / archive.target.path
     if source.suffix == ".sgm":
         return read_sgm_pairs(source, target, allow_missing=allow_subset)
-    return list(zip(stream_lines(source), stream_lines(target), strict=True))
+    return list(stream_pairs(source, target))
 
 
 def read_sgm_pairs(source: Path, target: Path, *, allow_missing: bool) -> Pairs:

@@ -14,6 +14,7 @@ from support.commandline import shared_directory
 from support.wmt14_mirror import FLAGS, contents, make, pack
 
 from data_prep import pipeline, wmt14_en2de
+from data_prep.text import Languages
 
 
 @pytest.fixture(scope="session")
@@ -31,12 +32,11 @@ def prepared(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def without_preprocess(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves out fairseq-preprocess, which takes seconds to import, where data-bin is not read."""
 
-    def binarise(stage: Path, workers: int) -> None:
+    def binarise(stage: Path, workers: int, langs: Languages) -> None:
         (stage / "data-bin").mkdir()
-        (stage / "data-bin" / "dict.en.txt").write_text("ba 1\n")
+        (stage / "data-bin" / f"dict.{langs[0]}.txt").write_text("ba 1\n")
 
     monkeypatch.setattr(pipeline, "binarise", binarise)
-    monkeypatch.setattr(wmt14_en2de, "binarise", binarise)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from data_prep.pipeline import prepare, staging_directory
 from data_prep.text import Corpus
 
 SIZES = {"train": 200, "valid": 20, "test": 20}
+LANGS = ("en", "de")
 
 
 def corpus(seed: int = 1) -> Corpus:
@@ -39,7 +40,7 @@ def options(out_dir: Path, **changes: object) -> Namespace:
 
 
 def make(out_dir: Path, **changes: object) -> Path:
-    prepare("cldr", lambda scratch: corpus(), options(out_dir, **changes))
+    prepare("cldr", lambda scratch: corpus(), options(out_dir, **changes), langs=LANGS)
     return out_dir
 
 
@@ -55,7 +56,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_raw_text_is_the_corpus_itself(prepared: Path) -> None:
     for split, pairs in corpus().items():
-        for side, lang in enumerate(("en", "de")):
+        for side, lang in enumerate(LANGS):
             lines = (prepared / "raw" / f"{split}.{lang}").read_text(encoding="utf-8")
             assert lines == "".join(pair[side] + "\n" for pair in pairs)
 
@@ -69,14 +70,14 @@ def test_joined_subwords_are_the_tokens(prepared: Path) -> None:
 
 def test_subwords_are_learned_on_training_text_only(tmp_path: Path, prepared: Path) -> None:
     changed = {**corpus(), "test": generate(seed=2, **SIZES)["test"]}
-    prepare("cldr", lambda scratch: changed, options(tmp_path / "corpus"))
+    prepare("cldr", lambda scratch: changed, options(tmp_path / "corpus"), langs=LANGS)
     for name in ("bpe.codes", "data-bin/dict.en.txt"):
         assert (tmp_path / "corpus" / name).read_bytes() == (prepared / name).read_bytes()
 
 
 def test_data_bin_is_what_fairseq_reads_with_one_dictionary(prepared: Path) -> None:
     source, target = (
-        Dictionary.load(str(prepared / "data-bin" / f"dict.{lang}.txt")) for lang in ("en", "de")
+        Dictionary.load(str(prepared / "data-bin" / f"dict.{lang}.txt")) for lang in LANGS
     )
     assert source == target
     dataset = data_utils.load_indexed_dataset(
@@ -121,7 +122,7 @@ def test_sentencepiece_splits_raw_text(tmp_path: Path) -> None:
 
 def test_blank_pairs_are_counted_in_the_card(tmp_path: Path, without_preprocess: None) -> None:
     with_blank = {**corpus(), "train": [("", "leer"), *corpus()["train"]]}
-    prepare("cldr", lambda scratch: with_blank, options(tmp_path / "corpus"))
+    prepare("cldr", lambda scratch: with_blank, options(tmp_path / "corpus"), langs=LANGS)
     card = DataCard.read(tmp_path / "corpus")
     assert (card.dropped, card.lines["train"]) == ({"blank": 1}, 200)
 
@@ -151,7 +152,7 @@ def test_nothing_is_kept_of_a_run_that_failed(tmp_path: Path, error: BaseExcepti
         raise error
 
     with pytest.raises(type(error)):
-        prepare("cldr", fail, options(tmp_path / "corpus"))
+        prepare("cldr", fail, options(tmp_path / "corpus"), langs=LANGS)
     assert list(tmp_path.iterdir()) == []
 
 

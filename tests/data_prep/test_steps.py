@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from data_prep.steps import Steps
 
 
@@ -28,3 +30,13 @@ def test_a_step_is_repeated_if_it_or_one_before_it_changed(tmp_path: Path) -> No
     assert run_steps(2, 2) == ["a", "b"]
     (tmp_path / "b").unlink()
     assert run_steps(2, 2) == ["b"]
+
+
+def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def fail() -> None:
+        (tmp_path / "half").write_text("written")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Steps(tmp_path, total=1).run("a", fail, outputs=["half"], settings=None)
+    assert list(tmp_path.iterdir()) == []

@@ -23,7 +23,7 @@ def data_bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(directory: Path) -> None:
         corpus = {split: copies(seed, n) for seed, (split, n) in enumerate(SIZES.items())}
         args = Namespace(out_dir=directory, bpe_merges=200, subword="subword-nmt", workers=1)
-        prepare("copy", lambda scratch: corpus, args)
+        prepare("copy", lambda scratch: corpus, args, langs=("en", "de"))
 
     return shared_directory(tmp_path_factory, "copy", make) / "data-bin"
 
