@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 COLOURS = {
     "blue": "#0072B2",
@@ -20,7 +21,8 @@ COLOURS = {
     "black": "#000000",
 }
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES = ("-", "--", ":", "-.")
+Dash = Literal["-", "--", ":", "-."]
+DASHES: tuple[Dash, ...] = ("-", "--", ":", "-.")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class CellStyle:
 
     colour: str
     marker: str
-    dash: str
+    dash: Dash
 
 
 def cell_styles(cells: Sequence[str]) -> dict[str, CellStyle]:

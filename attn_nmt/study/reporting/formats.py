@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -107,7 +108,7 @@ def html_page(title: str, date: str, sections: Sequence[Section]) -> str:
 def markdown_section(section: Section) -> str:
     """Return a section in Markdown; its pictures are SVG files beside it."""
     pictures = "".join(
-        f"![{markdown_escaped(picture.alt)}](<{picture.name}.svg>)\n\n"
+        f"![{markdown_escaped(picture.alt)}](<{quote(picture.name)}.svg>)\n\n"
         for picture in section.pictures
     )
     return (
