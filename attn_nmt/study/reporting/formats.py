@@ -25,10 +25,8 @@ _LATEX_KEYS = (
     "paper_bleu",
     "before",
     "bleu_difference",
-    "p_over_seeds",
     "significant",
     "gmacs",
-    "parameters",
 )
 """The columns for which a page of paper has room."""
 
@@ -229,7 +227,8 @@ def latex_table(
             *(f"% {' '.join(remark.split())}" for remark in remarks),
             r"\begin{table}",
             r"\centering",
-            r"\small",
+            r"\footnotesize",
+            r"\setlength{\tabcolsep}{3pt}",
             rf"\caption{{{latex_escaped(caption)}}}",
             rf"\label{{tab:{_LATEX_NO_LABEL.sub('-', label)}}}",
             rf"\begin{{tabular}}{{{alignments}}}",
