@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def write_report(options: Namespace) -> None:
     # Here, since no other command of the study should wait for matplotlib.
     from attn_nmt.study.reporting.report_files import PAGE, report_files
 
-    files = report_files(find_grids(options.runs, options.baseline), options.samples)
+    date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    files = report_files(find_grids(options.runs, options.baseline), options.samples, date)
     out = options.out or options.runs / _DIRECTORY
     out.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
+from typing import Any
 
-import matplotlib
 from adjustText import adjust_text
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
+from attn_nmt.study.reporting.cell_styles import CellStyle
 from attn_nmt.study.running.training_log import Curves
 from attn_nmt.study.tables import Row
 
@@ -30,7 +32,7 @@ STYLE = {
 }
 _DPI = 150
 
-_ON_ENVELOPE, _BELOW = "tab:red", "tab:blue"
+_TEXT, _ENVELOPE = "0.15", "0.45"
 _LABEL_ITERATIONS = 300
 # Found by trial on the paper's grids: no label overlaps another one or a point.
 _LABEL_FORCES: dict[str, tuple[float, float]] = {
@@ -41,13 +43,12 @@ _LABEL_FORCES: dict[str, tuple[float, float]] = {
     "max_move": (20, 20),
 }
 
-_PALETTE = "tab20"
-_DASHES = ("-", "--", ":", "-.")
 _WARMUP = 0.1
 """The fraction of a run's updates during which its loss may leave the axes at the top."""
+_LINE: dict[str, Any] = {"linewidth": 1, "markersize": 4}
 _ROWS_OF_LEGEND = 24
 _MAX_MARKED = 20
-"""The most validations that are marked with a point each."""
+"""The most losses of a curve that are marked with a point each."""
 
 
 def draw(make: Callable[[], Figure], title: str) -> dict[str, bytes]:
@@ -67,33 +68,36 @@ def _saved(figure: Figure, form: str, title: str) -> bytes:
     return file.getvalue()
 
 
-def bleu_over_gmacs(rows: Sequence[Row], length: int) -> Figure:
+def bleu_over_gmacs(rows: Sequence[Row], length: int, styles: Mapping[str, CellStyle]) -> Figure:
     """Return BLEU over multiply-adds with the upper envelope, as Figure 3 (c) and (d) of the paper.
 
-    Every row that has a score is a labelled point with its deviation over the seeds.
+    Every row that has a score is a labelled point with its deviation over the seeds; the labels of
+    those on the envelope are bold.
 
     Args:
         rows: of one grid; at least one has a score.
         length: tokens of each side for the multiply-adds.
+        styles: how each cell is drawn.
     """
     scored = [row for row in rows if row["bleu"] is not None]
     figure = Figure(figsize=(10, 7), layout="constrained")
     axes = figure.add_subplot()
-    axes.set_xlabel(f"10^9 multiply-adds of a sentence pair, {length} tokens per side")
-    axes.set_ylabel("BLEU")
+    axes.set_xlabel(f"GMACs (10^9 multiply-adds) of a sentence pair, {length} tokens per side")
+    axes.set_ylabel("BLEU, mean and standard deviation over the seeds")
     axes.margins(0.1)
     _draw_envelope(axes, [row for row in scored if row["on_envelope"]])
     for row in scored:
+        cell = styles[row["cell"]]
         axes.errorbar(
             row["gmacs"],
             row["bleu"],
             yerr=row["bleu_deviation"],
-            fmt="o",
-            markersize=5,
+            fmt=cell.marker,
+            markersize=6,
             capsize=3,
             elinewidth=1,
-            color=_colour(row),
-            ecolor=(_colour(row), 0.4),
+            color=cell.colour,
+            ecolor=(cell.colour, 0.5),
         )
     figure.draw_without_rendering()  # labels can be placed only once all sizes are known
     _label_points(axes, scored)
@@ -105,7 +109,7 @@ def _draw_envelope(axes: Axes, rows: Sequence[Row]) -> None:
     axes.plot(
         *zip(*points, strict=True),
         drawstyle="steps-post",
-        color=_ON_ENVELOPE,
+        color=_ENVELOPE,
         linewidth=1,
         label="upper envelope",
     )
@@ -121,7 +125,8 @@ def _label_points(axes: Axes, rows: Sequence[Row]) -> None:
             row["bleu"],
             row["cell"],
             fontsize=8,
-            color=_colour(row),
+            fontweight="bold" if row["on_envelope"] else "normal",
+            color=_TEXT,  # some of the colours are too pale for text
             path_effects=[halo],
         )
         for row in rows
@@ -137,31 +142,38 @@ def _label_points(axes: Axes, rows: Sequence[Row]) -> None:
     )
 
 
-def _colour(row: Row) -> str:
-    return _ON_ENVELOPE if row["on_envelope"] else _BELOW
-
-
-def learning_curves(cells: Sequence[tuple[str, Sequence[Curves]]]) -> Figure:
+def learning_curves(
+    cells: Sequence[tuple[str, Sequence[Curves]]], styles: Mapping[str, CellStyle]
+) -> Figure:
     """Return validation and training losses side by side, one line per run, one colour per cell.
 
     Args:
         cells: the name of each, and the curves of its seeds; at least one.
+        styles: how each cell is drawn.
     """
     columns = -(-len(cells) // _ROWS_OF_LEGEND)
     figure = Figure(figsize=(10 + 1.5 * columns, 5), layout="constrained")
     validation, training = figure.subplots(1, 2, sharey=True)
-    for number, (name, seeds) in enumerate(cells):
+    for name, seeds in cells:
         for curves in seeds:
-            is_short = len(curves.validation) <= _MAX_MARKED
-            _line(validation, curves.validation, number, name, marker="o" if is_short else "")
-            _line(training, curves.training, number, name)
+            _line(validation, curves.validation, styles[name])
+            _line(training, curves.training, styles[name])
     validation.set_ylabel("loss, bits per token")
     _cut_off_warmup(validation, [curves for _, seeds in cells for curves in seeds])
     for axes, title in ((validation, "validation"), (training, "training")):
         axes.set_title(title)
         axes.set_xlabel("updates")
-    by_name = dict(zip(*reversed(training.get_legend_handles_labels()), strict=True))
-    figure.legend(by_name.values(), by_name, loc="outside right upper", ncols=columns, fontsize=8)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if not axes.has_data():
+            axes.text(0.5, 0.5, "no loss was logged", transform=axes.transAxes, ha="center")
+    handles = [
+        Line2D([], [], color=style.colour, linestyle=style.dash, marker=style.marker, **_LINE)
+        for style in (styles[name] for name, _ in cells)
+    ]
+    names = [name for name, _ in cells]
+    figure.legend(
+        handles, names, loc="outside right upper", ncols=columns, fontsize=8, handlelength=3
+    )
     return figure
 
 
@@ -179,15 +191,15 @@ def _cut_off_warmup(axes: Axes, runs: Sequence[Curves]) -> None:
         axes.set_ylim(min(later) - margin, max(later) + margin)
 
 
-def _line(axes: Axes, curve: dict[int, float], number: int, name: str, marker: str = "") -> None:
-    colours = matplotlib.colormaps[_PALETTE].colors  # type: ignore[attr-defined]
-    axes.plot(
-        list(curve),
-        list(curve.values()),
-        color=colours[number % len(colours)],
-        label=name,
-        linestyle=_DASHES[number // len(colours) % len(_DASHES)],
-        linewidth=1,
-        marker=marker,
-        markersize=3,
-    )
+def _line(axes: Axes, curve: dict[int, float], style: CellStyle) -> None:
+    """Draw one curve; without markers a curve of one point would not be seen."""
+    if curve:
+        marker = style.marker if len(curve) <= _MAX_MARKED else ""
+        axes.plot(
+            list(curve),
+            list(curve.values()),
+            color=style.colour,
+            linestyle=style.dash,
+            marker=marker,
+            **_LINE,
+        )

@@ -6,12 +6,29 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from attn_nmt.study.paired_tests import LEVEL
 from attn_nmt.study.reporting.results_table import Column
+from attn_nmt.version import __version__
 
+TABLE_FORMATS = {"CSV": "csv", "LaTeX": "tex", "Markdown": "md"}
+"""The endings of the table's files."""
 _TEMPLATE = "page.html"
+_LATEX_KEYS = (
+    "cell",
+    "seeds",
+    "bleu",
+    "bleu_deviation",
+    "paper_bleu",
+    "before",
+    "bleu_difference",
+    "significant",
+    "gmacs",
+)
+"""The columns for which a page of paper has room."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +57,8 @@ class Section:
 
     name: str
     summary: str
+    findings: Sequence[str]
+    """What to look at first."""
     warnings: Sequence[str]
     columns: Sequence[Column]
     lines: Sequence[Line]
@@ -57,13 +76,21 @@ class Section:
         return [line.texts for line in self.lines]
 
     @property
+    def table_files(self) -> dict[str, str]:
+        """The files of the table by their formats."""
+        return {form: f"{self.name}.{end}" for form, end in TABLE_FORMATS.items()}
+
+    @property
     def legend(self) -> list[str]:
         """What each column means."""
         return [f"{column.heading}: {column.meaning}" for column in self.columns]
 
 
-def html_page(title: str, sections: Sequence[Section]) -> str:
-    """Return one page with all sections; it needs no other file and runs no script."""
+def html_page(title: str, date: str, sections: Sequence[Section]) -> str:
+    """Return one page with all sections; it shows no other file and runs no script.
+
+    Its links lead to the files of the tables and figures beside it.
+    """
     # Beside this file: the package may be imported from a user directory under another name.
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -71,18 +98,20 @@ def html_page(title: str, sections: Sequence[Section]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    return environment.get_template(_TEMPLATE).render(title=title, grids=sections)
+    return environment.get_template(_TEMPLATE).render(
+        title=title, date=date, version=__version__, grids=sections
+    )
 
 
 def markdown_section(section: Section) -> str:
     """Return a section in Markdown; its pictures are SVG files beside it."""
     pictures = "".join(
-        f"![{markdown_escaped(picture.alt)}](<{picture.name}.svg>)\n\n"
+        f"![{markdown_escaped(picture.alt)}](<{quote(picture.name)}.svg>)\n\n"
         for picture in section.pictures
     )
     return (
         f"# {markdown_escaped(section.name)}\n\n{markdown_escaped(section.summary)}\n\n"
-        + _markdown_list(section.warnings)
+        + _markdown_list([*section.findings, *section.warnings])
         + f"{markdown_table(section.headings, section.texts)}\n"
         + _markdown_list(section.legend)
         + pictures
@@ -91,9 +120,37 @@ def markdown_section(section: Section) -> str:
 
 
 def latex_section(section: Section) -> str:
-    """Return the table of a section in LaTeX, below everything else as comments."""
-    remarks = [section.name, section.summary, *section.warnings, *section.legend]
-    return latex_table(section.headings, section.texts, remarks)
+    """Return a table of a section in LaTeX, with everything else as comments above it.
+
+    It has the columns that fit on a page; the CSV file has all.
+    """
+    places = [n for n, column in enumerate(section.columns) if column.key in _LATEX_KEYS]
+    columns = [section.columns[n] for n in places]
+    remarks = [
+        section.name,
+        *section.findings,
+        *section.warnings,
+        *(f"{column.heading}: {column.meaning}" for column in columns),
+    ]
+    return latex_table(
+        [column.heading for column in columns],
+        [[line[n] for n in places] for line in section.texts],
+        caption=f"{section.name}: {section.summary} {_latex_legend(columns)}",
+        label=section.name,
+        remarks=remarks,
+    )
+
+
+def _latex_legend(columns: Sequence[Column]) -> str:
+    shown = {column.key for column in columns}
+    sentences = {
+        "bleu": "BLEU is sacreBLEU's mean over the seeds.",
+        "bleu_deviation": "After ± stands the standard deviation.",
+        "significant": "A difference is significant if a paired bootstrap within every seed and a "
+        f"paired t-test over the seeds have p < {LEVEL}.",
+        "gmacs": "GMACs are 10^9 multiply-adds of a sentence pair.",
+    }
+    return " ".join(text for key, text in sentences.items() if key in shown)
 
 
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
@@ -138,6 +195,7 @@ _LATEX_SPECIAL = {
 }
 # Two of these in a row would become a dash or a quotation mark.
 _LATEX_LIGATURE = re.compile(r"([-',])(?=\1)")
+_LATEX_NO_LABEL = re.compile(r"[^A-Za-z0-9:.-]+")
 
 
 def latex_escaped(text: str) -> str:
@@ -147,9 +205,14 @@ def latex_escaped(text: str) -> str:
 
 
 def latex_table(
-    headings: Sequence[str], lines: Sequence[Sequence[str]], remarks: Sequence[str]
+    headings: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    *,
+    caption: str,
+    label: str,
+    remarks: Sequence[str] = (),
 ) -> str:
-    """Return a tabular of plain text for LaTeX of 2020 or newer, which needs no package.
+    """Return a table of plain text for LaTeX of 2020 or newer and the package booktabs.
 
     Every line has one value per heading. Columns of numbers are aligned to the right, all others
     and the first one to the left. The remarks stand above as comments.
@@ -160,14 +223,22 @@ def latex_table(
     head = " & ".join(latex_escaped(text) for text in headings) + r" \\"
     return "\n".join(
         [
+            r"% \usepackage{booktabs} belongs into the preamble.",
             *(f"% {' '.join(remark.split())}" for remark in remarks),
+            r"\begin{table}",
+            r"\centering",
+            r"\footnotesize",
+            r"\setlength{\tabcolsep}{3pt}",
+            rf"\caption{{{latex_escaped(caption)}}}",
+            rf"\label{{tab:{_LATEX_NO_LABEL.sub('-', label)}}}",
             rf"\begin{{tabular}}{{{alignments}}}",
-            r"\hline",
+            r"\toprule",
             head,
-            r"\hline",
+            r"\midrule",
             *rows,
-            r"\hline",
+            r"\bottomrule",
             r"\end{tabular}",
+            r"\end{table}",
             "",
         ]
     )

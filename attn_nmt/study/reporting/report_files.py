@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from attn_nmt.study.reporting.cell_styles import CellStyle, cell_styles
 from attn_nmt.study.reporting.comparability import grid_warnings, read_settings
 from attn_nmt.study.reporting.figures import bleu_over_gmacs, draw, learning_curves
 from attn_nmt.study.reporting.formats import (
@@ -19,7 +20,7 @@ from attn_nmt.study.reporting.formats import (
     markdown_section,
 )
 from attn_nmt.study.reporting.results import GridResults
-from attn_nmt.study.reporting.results_table import COLUMNS, cell_rows
+from attn_nmt.study.reporting.results_table import COLUMNS, cell_rows, grid_findings
 from attn_nmt.study.reporting.seed_tests import SeedTest, seed_tests
 from attn_nmt.study.running.run_directory import TRAIN_LOG
 from attn_nmt.study.running.training_log import curves
@@ -31,12 +32,13 @@ _Figure = tuple[Picture, dict[str, bytes]]
 """A figure for the page, and the content of its files by their names."""
 
 
-def report_files(grids: Sequence[GridResults], samples: int) -> dict[str, bytes]:
+def report_files(grids: Sequence[GridResults], samples: int, date: str) -> dict[str, bytes]:
     """Return the content of every file by its name, the page last.
 
     Args:
         grids: their results.
         samples: those of each paired bootstrap.
+        date: of the report, which only the page says.
 
     Raises:
         UsageError: if a result of the paper's size has flags that do not fit.
@@ -48,17 +50,20 @@ def report_files(grids: Sequence[GridResults], samples: int) -> dict[str, bytes]
         sections.append(section)
         files |= grid_files
     names = ", ".join(grid.name for grid in grids)
-    return files | {PAGE: html_page(f"attn_nmt study: {names}", sections).encode()}
+    page = html_page(f"attn_nmt study: {names}", date, sections)
+    return files | {PAGE: page.encode()}
 
 
 def _grid_files(grid: GridResults, samples: int) -> tuple[Section, dict[str, bytes]]:
     settings, tests = read_settings(grid), _tests(grid, samples)
     rows = cell_rows(grid, settings, tests)
     keys, texts = shown(rows, {column.key: column.form for column in COLUMNS})
-    figures = [*_scatter(grid, rows), *_learning_curves(grid)]
+    styles = cell_styles([cell.name for cell in grid.cells])
+    figures = [*_scatter(grid, rows, styles), *_learning_curves(grid, styles)]
     section = Section(
         name=grid.name,
         summary=_summary(grid),
+        findings=grid_findings(rows),
         warnings=grid_warnings(grid, settings, tests, rows),
         columns=[column for column in COLUMNS if column.key in keys],
         lines=[Line(line, row["bleu"] is not None) for line, row in zip(texts, rows, strict=True)],
@@ -101,10 +106,12 @@ def _bootstrap(
 ) -> list[tuple[str, list[str]]]:
     if not any(tests.values()):
         return []
-    return [("p", [f"sacreBLEU's paired bootstrap, {samples} samples"])]
+    return [("p within seeds", [f"sacreBLEU's paired bootstrap, {samples} samples"])]
 
 
-def _scatter(grid: GridResults, rows: Sequence[Row]) -> list[_Figure]:
+def _scatter(
+    grid: GridResults, rows: Sequence[Row], styles: Mapping[str, CellStyle]
+) -> list[_Figure]:
     scored = [row for row in rows if row["bleu"] is not None]
     if not scored:
         return []
@@ -112,15 +119,16 @@ def _scatter(grid: GridResults, rows: Sequence[Row]) -> list[_Figure]:
     best = ", ".join(row["cell"] for row in scored if row["on_envelope"])
     return [
         _figure(
-            f"{grid.name}-bleu-over-gflops",
-            f"{grid.name}: BLEU over GFLOPs, with the upper envelope",
+            f"{grid.name}-bleu-over-gmacs",
+            f"{grid.name}: BLEU over GMACs. The names of cells on the upper envelope are bold: no "
+            "cell has a higher score for as few multiply-adds. Bars are standard deviations.",
             f"A point for each of {len(scored)} cells; on the envelope: {best}. See the table.",
-            lambda: bleu_over_gmacs(scored, length),
+            lambda: bleu_over_gmacs(scored, length, styles),
         )
     ]
 
 
-def _learning_curves(grid: GridResults) -> list[_Figure]:
+def _learning_curves(grid: GridResults, styles: Mapping[str, CellStyle]) -> list[_Figure]:
     cells = [
         (cell.name, [curves(run.directory / TRAIN_LOG) for run in cell.runs]) for cell in grid.cells
     ]
@@ -135,9 +143,10 @@ def _learning_curves(grid: GridResults) -> list[_Figure]:
     return [
         _figure(
             f"{grid.name}-learning-curves",
-            f"{grid.name}: learning curves",
+            f"{grid.name}: learning curves, one line per seed; a cell has the same colour in all "
+            "figures.",
             f"Losses over updates of {len(logged)} cells: {names}.",
-            lambda: learning_curves(logged),
+            lambda: learning_curves(logged, styles),
         )
     ]
 

@@ -14,7 +14,7 @@ from attn_nmt.study.model_costs import PAPER_SIZE, printed_gflops
 from attn_nmt.study.paired_tests import LEVEL
 from attn_nmt.study.reporting.comparability import Setting, unusual_settings
 from attn_nmt.study.reporting.results import CellResults, GridResults, SeedResult
-from attn_nmt.study.reporting.seed_tests import SeedTest, is_significant
+from attn_nmt.study.reporting.seed_tests import MIN_SEEDS, TOO_FEW, SeedTest, p_over_seeds, verdict
 from attn_nmt.study.running.run_directory import TRAIN_LOG
 from attn_nmt.study.running.training_log import curves, updates
 from attn_nmt.study.tables import Row
@@ -72,27 +72,42 @@ COLUMNS = (
     ),
     Column(
         "p_values",
-        "p",
+        "p within seeds",
         "",
-        "of a paired bootstrap against the baseline, for each seed: how often chance alone makes "
-        "as large a difference",
+        "of a paired bootstrap against the baseline, for each seed: how often other test sentences "
+        "alone would make as large a difference between the same two trained models",
+    ),
+    Column(
+        "p_over_seeds",
+        "p over seeds",
+        ".4f",
+        "of a paired t-test over the seeds that both have finished: how often training again "
+        f"alone would make as large a mean difference; it takes {MIN_SEEDS} seeds, and more find "
+        "smaller differences",
     ),
     Column(
         "significant",
         "significant",
         "",
-        f"yes if p is below {LEVEL} for every seed that both have finished and all differ in "
-        "the same direction; not corrected for multiple comparisons",
+        f"yes if p is below {LEVEL} over the seeds and within every seed, all in the same "
+        f"direction; {TOO_FEW} if both have finished fewer than {MIN_SEEDS} of the same seeds, "
+        "which is not enough to tell a better kind of model from a luckier training; not corrected "
+        "for multiple comparisons",
     ),
     Column(
         "gmacs",
-        "GFLOPs",
+        "GMACs",
         "#.4g",
         "10^9 multiply-adds of one sentence pair in the paper's convention, as `costs` counts them",
     ),
-    Column("paper_gmacs", "GFLOPs, paper", ".1f", "printed, where the model is the paper's"),
-    Column("gmacs_percent", "% GFLOPs", "+.1f", "more than the baseline"),
-    Column("paper_percent", "% GFLOPs, paper", "+.1f", "printed, where the model is the paper's"),
+    Column(
+        "paper_gmacs",
+        "GMACs, paper",
+        ".1f",
+        "printed, where the model is the paper's, which calls them FLOPs",
+    ),
+    Column("gmacs_percent", "% GMACs", "+.1f", "more than the baseline"),
+    Column("paper_percent", "% GMACs, paper", "+.1f", "printed, where the model is the paper's"),
     Column("parameters", "parameters", ",d", "without embeddings and output projection"),
     Column(
         "tokens_per_second",
@@ -145,6 +160,38 @@ def cell_rows(
     for row in rows:
         _add_percents(row, by_name.get(row["before"]))
     return rows
+
+
+def grid_findings(rows: Sequence[Row]) -> list[str]:
+    """Return what to look at first in the rows of a grid, as sentences of plain text."""
+    scored = [row for row in rows if row["bleu"] is not None]
+    if not scored:
+        return []
+    best = max(scored, key=lambda row: row["bleu"])
+    envelope = sorted((row["gmacs"], row["cell"]) for row in scored if row["on_envelope"])
+    findings = [
+        f"The highest BLEU is {best['bleu']:.2f}, of the cell {best['cell']}.",
+        "On the upper envelope, from the fewest multiply-adds on: "
+        f"{', '.join(cell for _, cell in envelope)}.",
+    ]
+    compared = [row for row in rows if row["significant"] is not None]
+    tested = [row for row in compared if row["significant"] != TOO_FEW]
+    if tested:
+        significant = [
+            f"{row['cell']} ({row['bleu_difference']:+.2f} to {row['before']})"
+            for row in tested
+            if row["significant"] == "yes"
+        ]
+        findings.append(
+            f"Differences to a baseline that are significant, of {len(tested)} tested: "
+            f"{', '.join(significant) or 'none'}."
+        )
+    if too_few := [row["cell"] for row in compared if row["significant"] == TOO_FEW]:
+        findings.append(
+            f"Fewer than {MIN_SEEDS} seeds are not enough to say whether these differ from their "
+            f"baseline: {', '.join(too_few)}. Run more seeds before you prefer one."
+        )
+    return findings
 
 
 def upper_envelope(points: Mapping[str, Point]) -> list[str]:
@@ -256,11 +303,11 @@ def _paper_gmacs(arch: str, flags: dict[str, Any]) -> float | None:
 
 def _tested(tests: Sequence[SeedTest]) -> Row:
     p_values = [f"{test.p_value:.4f}" for test in tests if test.p_value is not None]
-    significant = is_significant(tests)
     return {
         "bleu_difference": fmean(test.difference for test in tests),
         "p_values": ", ".join(p_values) or None,
-        "significant": None if significant is None else "yes" if significant else "no",
+        "p_over_seeds": p_over_seeds(tests),
+        "significant": verdict(tests),
     }
 
 

@@ -1,14 +1,28 @@
-"""Whether a cell differs from its baseline: sacreBLEU's paired bootstrap, seed by seed."""
+"""Whether a cell differs from its baseline, by two tests that answer different questions.
+
+- sacreBLEU's paired bootstrap, seed by seed: would these two trained models keep their order on
+  other test sentences?
+- a paired t-test over the seeds: would these two kinds of model keep their order if they were
+  trained again? Two seeds are not enough to say: their spread is known from one number.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from scipy import stats
+
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.paired_tests import LEVEL, common_reference, compare, find_system, read_lines
 from attn_nmt.study.reporting.results import CellResults, SeedResult
 
+MIN_SEEDS = 3
+"""With fewer seeds in common, no test over the seeds is made and no difference is significant."""
+TOO_FEW = "too few seeds"
+_DECIMALS = 6
+"""Of a difference; what follows is rounding."""
 _ROUNDING = 0.006
 """How far a score may be from the same score rounded to two decimals."""
 
@@ -32,16 +46,35 @@ def seed_tests(baseline: CellResults, cell: CellResults, samples: int) -> list[S
     return [_test(by_seed[run.seed], run, samples) for run in cell.finished if run.seed in by_seed]
 
 
-def is_significant(tests: Sequence[SeedTest]) -> bool | None:
-    """Whether the difference is significant for every seed, and always in the same direction.
+def p_over_seeds(tests: Sequence[SeedTest]) -> float | None:
+    """Return the two-sided p-value of a paired t-test over the seeds that both cells have finished.
 
+    None with fewer than ``MIN_SEEDS``.
+    """
+    differences = np.round([test.difference for test in tests], _DECIMALS)
+    if len(differences) < MIN_SEEDS:
+        return None
+    if np.ptp(differences) == 0:  # the test would divide by zero
+        return 0.0 if differences[0] else 1.0
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def verdict(tests: Sequence[SeedTest]) -> str | None:
+    """Return "yes" if the difference is significant by both tests, "no" or ``TOO_FEW``.
+
+    That takes a p below ``LEVEL`` for every seed, all in the same direction, and over the seeds.
     None if there is no test, or one could not be made.
     """
+    if not tests:
+        return None
+    over_seeds = p_over_seeds(tests)
+    if over_seeds is None:
+        return TOO_FEW
     p_values = [test.p_value for test in tests if test.p_value is not None]
-    if not tests or len(p_values) < len(tests):
+    if len(p_values) < len(tests):
         return None
     same_direction = len({test.difference > 0 for test in tests}) == 1
-    return same_direction and max(p_values) < LEVEL
+    return "yes" if same_direction and max(*p_values, over_seeds) < LEVEL else "no"
 
 
 def _test(baseline: SeedResult, run: SeedResult, samples: int) -> SeedTest:

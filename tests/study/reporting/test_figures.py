@@ -11,6 +11,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from attn_nmt.study.grids.cells import GRIDS
+from attn_nmt.study.reporting.cell_styles import cell_styles
 from attn_nmt.study.reporting.figures import STYLE, bleu_over_gmacs, learning_curves
 from attn_nmt.study.running.training_log import Curves
 
@@ -32,11 +33,16 @@ def table_rows() -> list[dict[str, Any]]:
     ]
 
 
+NAMES = [cell.name for cell in GRIDS["table2"]]
+
+
 @pytest.fixture(scope="module")
 def scatter() -> tuple[list[dict[str, Any]], Figure]:
     rows = table_rows()
     with style.context(["default", STYLE]):
-        figure = bleu_over_gmacs([*rows, {**rows[0], "cell": "no result", "bleu": None}], 50)
+        figure = bleu_over_gmacs(
+            [*rows, {**rows[0], "cell": "no result", "bleu": None}], 50, cell_styles(NAMES)
+        )
         figure.draw_without_rendering()
     return rows, figure
 
@@ -49,7 +55,7 @@ def test_every_cell_has_a_point_and_a_label(scatter: Any) -> None:
     points = {
         (float(x), float(y))
         for line in axes.lines
-        if line.get_marker() == "o"
+        if line.get_linestyle() == "None" and line.get_marker() not in ("|", "_")
         for x, y in zip(*line.get_data(), strict=True)
     }
     assert points == {(row["gmacs"], row["bleu"]) for row in rows}
@@ -77,7 +83,7 @@ def test_the_envelope_rises_in_steps(scatter: Any) -> None:
 def test_each_run_has_its_curves_and_each_cell_its_colour() -> None:
     one = Curves({10: 9.0, 20: 8.0, 200: 3.0}, {100: 5.0, 200: 4.0})
     two = Curves({10: 9.5, 200: float("nan")}, {})
-    figure = learning_curves([("a", [one, two]), ("b", [one])])
+    figure = learning_curves([("a", [one, two]), ("b", [one])], cell_styles("ab"))
     validation, training = figure.axes
     drawn = [dict(zip(*line.get_data(), strict=True)) for line in training.lines]
     assert drawn[0] == drawn[2] == one.training and list(drawn[1]) == [10, 200]
@@ -88,3 +94,40 @@ def test_each_run_has_its_curves_and_each_cell_its_colour() -> None:
     # From a tenth of the updates on nothing is cut off.
     low, high = validation.get_ylim()
     assert low < 3 and 8 < high < 9
+
+
+def test_a_cell_has_the_same_colour_and_marker_in_every_figure(scatter: Any) -> None:
+    rows, figure = scatter
+    place = {(row["gmacs"], row["bleu"]): row["cell"] for row in rows}
+    points = {
+        place[x, y]: (line.get_color(), line.get_marker())
+        for line in figure.axes[0].lines
+        if line.get_linestyle() == "None" and line.get_marker() not in ("|", "_")
+        for x, y in zip(*line.get_data(), strict=True)
+    }
+    # Cells without a curve are left out, and the others keep their colours.
+    curve = Curves({10: 9.0}, {10: 5.0})
+    curves = learning_curves([(name, [curve]) for name in NAMES[3:]], cell_styles(NAMES))
+    for axes in curves.axes:
+        drawn = [(line.get_color(), line.get_marker()) for line in axes.lines]
+        assert drawn == [points[name] for name in NAMES[3:]]
+    legend = curves.legends[0]
+    handles: Any = legend.legend_handles
+    shown = [(handle.get_color(), handle.get_marker()) for handle in handles]
+    assert [text.get_text() for text in legend.get_texts()] == NAMES[3:]
+    assert shown == [points[name] for name in NAMES[3:]]
+
+
+def test_a_curve_of_one_point_is_seen() -> None:
+    long = Curves(dict.fromkeys(range(50), 5.0), {})
+    figure = learning_curves([("a", [Curves({20: 9.0}, {40: 8.0}), long])], cell_styles("a"))
+    validation, training = figure.axes
+    assert [line.get_marker() for line in validation.lines] == ["o"]
+    assert [line.get_marker() for line in training.lines] == ["o", ""]
+
+
+def test_axes_without_any_loss_say_so() -> None:
+    figure = learning_curves([("a", [Curves({20: 9.0}, {})])], cell_styles("a"))
+    validation, training = figure.axes
+    assert [text.get_text() for text in validation.texts] == ["no loss was logged"]
+    assert not training.texts

@@ -57,7 +57,7 @@ def test_markdown_cells_are_read_back_as_they_were(table: list[tuple[str, ...]])
 @given(TABLE)
 @example([(r"a\\b{{}}__##~~^^", "--x ---", "'' ,, ``"), ("&&", "%%$$", "<<>>||")])
 def test_latex_cells_are_read_back_as_they_were(table: list[tuple[str, ...]]) -> None:
-    text = latex_table(table[0], table[1:], [])
+    text = latex_table(table[0], table[1:], caption="a", label="b")
     assert read_latex(text) == table
     # LaTeX stops at these outside formulas; the library does not.
     assert not re.search(r"(?<!\\)[_^#~]", text)
@@ -67,16 +67,26 @@ def test_latex_aligns_numbers_to_the_right_and_sets_a_minus_sign() -> None:
     text = latex_table(
         ["cell", "x", "seeds", "y"],
         [["0100", "-1.5", "1 of 2", "3"], ["1", "", "", "none"]],
-        ["a\nremark"],
+        caption="50% of x_1",
+        label="own grid & more",
+        remarks=["a\nremark"],
     )
     assert text.splitlines() == [
+        r"% \usepackage{booktabs} belongs into the preamble.",
         "% a remark",
+        r"\begin{table}",
+        r"\centering",
+        r"\footnotesize",
+        r"\setlength{\tabcolsep}{3pt}",
+        r"\caption{50\% of x\_1}",
+        r"\label{tab:own-grid-more}",
         r"\begin{tabular}{lrll}",
-        r"\hline",
+        r"\toprule",
         r"cell & x & seeds & y \\",
-        r"\hline",
+        r"\midrule",
         r"0100 & $-$1.5 & 1 of 2 & 3 \\",
         r"1 &  &  & none \\",
-        r"\hline",
+        r"\bottomrule",
         r"\end{tabular}",
+        r"\end{table}",
     ]

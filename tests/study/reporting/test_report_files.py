@@ -8,6 +8,7 @@ import io
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
@@ -22,9 +23,10 @@ from attn_nmt.study.reporting.results_table import COLUMNS
 SCRIPT = '<script>document.title="hacked"</script>'
 # A directory may have this name.
 IMAGE = "\"><img src=x onerror=document.title='hacked'>"
-FIGURES = ("bleu-over-gflops", "learning-curves")
+FIGURES = ("bleu-over-gmacs", "learning-curves")
 PNG = b"\x89PNG"
 SAMPLES = 20
+DATE = "2026-11-26 08:30 UTC"
 
 
 class Page(HTMLParser):
@@ -65,20 +67,20 @@ def two_grids(tmp_path_factory: pytest.TempPathFactory) -> list[GridResults]:
             translated(runs / "table3", cell, seed, corpus, lines, references)
     started(runs / "table3", "0100", failure=SCRIPT)
     card = {"data_card": {**CARD, "corpus": SCRIPT}, "device": IMAGE}
-    finished(runs / "a_b & $c", IMAGE, environment=card, flags={"dropout": SCRIPT})
-    finished(runs / "a_b & $c", "a|b_c\\d$e 100%", 2, 21.0, gmacs=0.04)
+    finished(runs / "a_b & $c?#1", IMAGE, environment=card, flags={"dropout": SCRIPT})
+    finished(runs / "a_b & $c?#1", "a|b_c\\d$e 100%", 2, 21.0, gmacs=0.04)
     return find_grids(runs)
 
 
 @pytest.fixture(scope="module")
 def files(two_grids: list[GridResults]) -> dict[str, bytes]:
-    return report_files(two_grids, SAMPLES)
+    return report_files(two_grids, SAMPLES, DATE)
 
 
 def test_the_files_say_the_same(files: dict[str, bytes]) -> None:
     names = [
         f"{grid}{end}"
-        for grid in ("table3", "a_b & $c")
+        for grid in ("table3", "a_b & $c?#1")
         for end in (
             ".csv",
             ".md",
@@ -88,7 +90,7 @@ def test_the_files_say_the_same(files: dict[str, bytes]) -> None:
     ]
     assert list(files) == [*names, "report.html"]
     page = Page(files["report.html"].decode())
-    for grid in ("table3", "a_b & $c"):
+    for grid in ("table3", "a_b & $c?#1"):
         rows = list(csv.DictReader(io.StringIO(files[f"{grid}.csv"].decode())))
         assert set(rows[0]) == {column.key for column in COLUMNS}
         heading, *lines = markdown_rows(files[f"{grid}.md"].decode())
@@ -138,7 +140,11 @@ def test_nothing_in_the_page_runs_or_is_fetched(files: dict[str, bytes]) -> None
     for image in images:
         kind, content = str(image["src"]).split(",")
         assert kind == "data:image/svg+xml;base64" and is_svg(base64.b64decode(content))
-    assert page.with_attribute("href") == ["#grid1", "#grid2"]
+    links = page.with_attribute("href")
+    assert links[:2] == ["#grid1", "#grid2"]
+    # Beside the page are all other files, and it leads to each.
+    assert {unquote(link) for link in links[2:]} == set(files) - {"report.html"}
+    assert not any(":" in link or "?" in link or "#" in link for link in links[2:])
     ids = page.with_attribute("id")
     assert len(set(ids)) == len(ids) and {"grid1", "grid2"} < set(ids)
     assert "url(" not in text and "@import" not in text and "<link" not in text
@@ -146,10 +152,36 @@ def test_nothing_in_the_page_runs_or_is_fetched(files: dict[str, bytes]) -> None
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
+def test_the_page_says_when_it_was_written_how_to_read_it_and_what_first(
+    files: dict[str, bytes],
+) -> None:
+    text = Page(files["report.html"].decode()).text
+    assert f"Written on {DATE} by attn_nmt " in text
+    order = ["How to read this", "table3", "Look at this first", "Before you compare", "Results"]
+    places = [text.index(part, text.index("How to read")) for part in order]
+    assert places == sorted(places)
+    assert "Fewer than 3 seeds are not enough" in text and "too few seeds" in text
+
+
+def test_the_latex_table_has_a_caption_and_the_columns_of_a_paper(files: dict[str, bytes]) -> None:
+    text = files["table3.tex"].decode()
+    heading = text[text.index(r"\toprule") : text.index(r"\midrule")]
+    assert (
+        "BLEU & $\\pm$ & BLEU, paper & baseline & $\\Delta$ BLEU & significant & GMACs" in heading
+    )
+    assert "notes" not in heading and "tokens/s" not in heading
+    assert r"\caption{table3: 4 of " in text and r"\label{tab:table3}" in text
+
+
+def test_multiply_adds_are_not_called_flops(files: dict[str, bytes]) -> None:
+    for name in ("table3.md", "table3.tex", "report.html"):
+        assert "GMACs" in files[name].decode() and "GFLOP" not in files[name].decode()
+
+
 def test_the_same_results_make_the_same_files(
     two_grids: list[GridResults], files: dict[str, bytes]
 ) -> None:
-    again = report_files(two_grids[:1], SAMPLES)
+    again = report_files(two_grids[:1], SAMPLES, "another day")
     page = again.pop("report.html")
     assert len(again) == 3 + 2 * len(FIGURES)
     for name, content in again.items():
@@ -160,7 +192,7 @@ def test_the_same_results_make_the_same_files(
 
 def test_a_grid_without_results_is_a_table_of_what_is_missing(tmp_path: Path) -> None:
     (started(tmp_path / "own", "a", failure="It broke.") / "train.log").unlink()
-    files = report_files(find_grids(tmp_path), SAMPLES)
+    files = report_files(find_grids(tmp_path), SAMPLES, DATE)
     assert list(files) == ["own.csv", "own.md", "own.tex", "report.html"]
     page = Page(files["report.html"].decode())
     assert ["a", "failed", "0 of 1", "seed 1: failed: It broke."] in page.rows

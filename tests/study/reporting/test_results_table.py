@@ -15,7 +15,12 @@ from attn_nmt.study import paper
 from attn_nmt.study.grids.cells import GRIDS
 from attn_nmt.study.reporting.comparability import read_settings
 from attn_nmt.study.reporting.results import GridResults, find_grids
-from attn_nmt.study.reporting.results_table import Point, cell_rows, upper_envelope
+from attn_nmt.study.reporting.results_table import (
+    Point,
+    cell_rows,
+    grid_findings,
+    upper_envelope,
+)
 from attn_nmt.study.reporting.seed_tests import seed_tests
 
 
@@ -152,3 +157,27 @@ def test_the_upper_envelope_is_what_no_other_point_beats(points: dict[str, Point
     names = upper_envelope(points)
     assert set(names) == expected and len(names) == len(expected)
     assert [points[name] for name in names] == sorted(points[name] for name in names)
+
+
+def test_the_findings_name_the_best_cell_the_envelope_and_what_the_seeds_allow_to_say() -> None:
+    def row(cell: str, gmacs: float, bleu: float | None, **more: object) -> dict[str, object]:
+        empty = {"on_envelope": False, "significant": None, "bleu_difference": None, "before": None}
+        return {"cell": cell, "gmacs": gmacs, "bleu": bleu, **empty, **more}
+
+    rows = [
+        row("missing", 1.0, None),
+        row(
+            "dear", 3.0, 22.0, on_envelope=True, significant="yes", bleu_difference=1.0, before="x"
+        ),
+        row("cheap", 2.0, 21.0, on_envelope=True, significant="no"),
+        row("new", 4.0, 20.0, significant="too few seeds"),
+    ]
+    assert grid_findings(rows) == [
+        "The highest BLEU is 22.00, of the cell dear.",
+        "On the upper envelope, from the fewest multiply-adds on: cheap, dear.",
+        "Differences to a baseline that are significant, of 2 tested: dear (+1.00 to x).",
+        "Fewer than 3 seeds are not enough to say whether these differ from their baseline: new. "
+        "Run more seeds before you prefer one.",
+    ]
+    assert grid_findings(rows[2:3])[2].endswith("of 1 tested: none.")
+    assert len(grid_findings(rows[3:])) == 3 and grid_findings(rows[:1]) == []

@@ -14,7 +14,7 @@ from support.result_folders import translated
 from support.translations import damaged, make_corpus, sentences, write
 
 from attn_nmt.study.reporting.results import find_grids
-from attn_nmt.study.reporting.seed_tests import SeedTest, is_significant, seed_tests
+from attn_nmt.study.reporting.seed_tests import SeedTest, p_over_seeds, seed_tests, verdict
 
 SAMPLES = 50
 
@@ -82,24 +82,46 @@ def test_each_seed_is_tested_against_the_same_seed(runs: Path, tmp_path: Path) -
     assert len({test.p_value for test in tests}) == 2
 
 
+def made_of(pairs: list[Any]) -> list[SeedTest]:
+    """Tests with these differences and p-values."""
+    return [SeedTest(n, difference, p, None) for n, (difference, p) in enumerate(pairs)]
+
+
 @pytest.mark.parametrize(
-    ("pairs", "verdict"),
+    ("pairs", "expected"),
     [
         ([], None),
-        ([(1.0, 0.04)], True),
-        ([(1.0, 0.05)], False),
-        ([(1.0, 0.01), (2.0, 0.04)], True),
-        ([(1.0, 0.01), (2.0, 0.06)], False),
-        ([(1.0, 0.01), (-2.0, 0.01)], False),
-        ([(-1.0, 0.01), (-2.0, 0.01)], True),
-        ([(1.0, 0.01), (2.0, None)], None),
+        ([(1.0, 0.04)], "too few seeds"),
+        ([(1.0, 0.01), (1.1, 0.01)], "too few seeds"),
+        ([(1.0, 0.01), (1.1, 0.04), (1.2, 0.01)], "yes"),
+        ([(-1.0, 0.01), (-1.1, 0.04), (-1.2, 0.01)], "yes"),
+        ([(1.0, 0.01), (1.0, 0.01), (1.0, 0.01)], "yes"),
+        # Not within one seed.
+        ([(1.0, 0.01), (1.1, 0.05), (1.2, 0.01)], "no"),
+        ([(0.0, 1.0), (0.0, 1.0), (0.0, 1.0)], "no"),
+        # Within every seed, but not over them.
+        ([(1.0, 0.01), (1.0, 0.01), (9.0, 0.01)], "no"),
+        ([(1.0, 0.01), (1.0, 0.01), (-1.0, 0.01)], "no"),
+        ([(1.0, 0.01), (1.1, 0.01), (1.2, None)], None),
     ],
 )
-def test_a_difference_is_significant_only_if_it_is_for_every_seed(
-    pairs: list[Any], verdict: bool | None
+def test_a_difference_is_significant_only_within_every_seed_and_over_them(
+    pairs: list[Any], expected: str | None
 ) -> None:
-    tests = [SeedTest(n, difference, p, None) for n, (difference, p) in enumerate(pairs)]
-    assert is_significant(tests) is verdict
+    assert verdict(made_of(pairs)) == expected
+
+
+def test_the_test_over_seeds_is_students() -> None:
+    # Of 1, 2, 4: mean 7/3, deviation sqrt(7/3), t = sqrt(7); of t with two degrees of freedom the
+    # two-sided p is 1 - t / sqrt(t^2 + 2).
+    tests = made_of([(1.0, None), (2.0, None), (4.0, None)])
+    assert p_over_seeds(tests) == pytest.approx(1 - (7 / 9) ** 0.5)
+    assert p_over_seeds(tests[:2]) is None
+
+
+def test_differences_that_are_equal_up_to_rounding_are_equal() -> None:
+    assert p_over_seeds(made_of([(0.1 + 0.2, None), (0.3, None), (0.3, None)])) == 0.0
+    assert p_over_seeds(made_of([(0.1 + 0.2 - 0.3, None), (0.0, None), (0.0, None)])) == 1.0
 
 
 def test_translations_that_do_not_have_the_recorded_score_are_not_tested(runs: Path) -> None:
