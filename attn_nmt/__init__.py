@@ -12,28 +12,33 @@ The parts, from mathematics to the command line:
   damaged or hostile file, ``checkpoint_settings`` checks what fairseq would evaluate and build
 - ``fairseq_patches``: bugs of fairseq, patched on import
 - ``data_card``: how a corpus was prepared
-- ``moses``, ``subwords``, ``segmenter``: text to tokens and subwords, and back
+- ``text``: text to tokens and subwords, and back
+- ``data``: ``attn-nmt prepare``: corpora, from text to fairseq's binary files
 - ``hub``: a trained model from Python
+- ``translate``: plain text in, plain text out
 - ``training``: the paper's recipe on the available devices
 - ``averaging``: the mean of several checkpoints
 - ``evaluation``: translating with a checkpoint, and the labelled scores
-- ``study``: ``python -m attn_nmt.study``: the paper's models and grids, their costs and runs
-- ``benchmarking``: ``scripts/benchmark.py``: time and memory relative to stock fairseq
+- ``study``: ``attn-nmt study``: the paper's models and grids, their costs and runs
+- ``benchmarking``: ``attn-nmt benchmark``: time and memory relative to stock fairseq
 - ``command_line``: how commands refuse bad input; ``atomic``: files that are created atomically;
   ``child_processes``: processes that end with the one that started them
-- ``doctor``: ``python -m attn_nmt doctor``; ``__main__`` also prints the path and the flags
+- ``doctor``: what is installed and does not fit; ``__main__``: ``attn-nmt`` and its commands
 
 ``terms``, ``functional`` and ``modules`` need PyTorch only. fairseq imports ``models`` by itself
 when this directory is its ``--user-dir``.
 """
 
 import logging
+from importlib.util import find_spec
 
-from attn_nmt import checkpoints
 from attn_nmt.version import __version__
 
 __all__ = ["__version__"]
 
-checkpoints.allow_fairseq_classes()
+if find_spec("torch"):  # without it, attn-nmt doctor says so
+    from attn_nmt import checkpoints
+
+    checkpoints.allow_fairseq_classes()
 # On import, fairseq logs which optional packages are missing.
 logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)

@@ -1,49 +1,98 @@
-"""``python -m attn_nmt``: the path for ``--user-dir``, the installed versions, or the flags."""
+"""``attn-nmt COMMAND``, also ``python -m attn_nmt COMMAND``: every command under one name.
+
+A command is imported only when it is called, so that one whose packages are missing says which.
+"""
 
 from __future__ import annotations
 
-from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
-from attn_nmt.command_line import run
-from attn_nmt.doctor import report
+from attn_nmt.command_line import UsageError, run
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command is: its function, which reads ``sys.argv``, or its subcommands."""
+
+    summary: str
+    module: str = ""
+    """In this package."""
+    function: str = "main"
+    subcommands: Mapping[str, Command] | None = None
+
+
+COMMANDS = Command(
+    "Spatial attention mechanisms for machine translation, with fairseq.",
+    subcommands={
+        "prepare": Command(
+            "text to subwords and fairseq's binary files",
+            subcommands={
+                "text": Command("your own, in any two languages", "data.own_text"),
+                "cldr": Command("the embedded English-German corpus", "data.cldr_en2de"),
+                "multi30k": Command("English-German captions", "data.multi30k_en2de"),
+                "wmt14": Command("WMT14 English-German", "data.wmt14_en2de"),
+            },
+        ),
+        "train": Command("train with the paper's recipe, or resume", "training.__main__"),
+        "translate": Command("plain text in, plain text out", "translate"),
+        "evaluate": Command("translate a split and score it", "evaluation.__main__"),
+        "average": Command("the mean of several checkpoints", "averaging"),
+        "study": Command("the paper's grids, from costs to figures", "study.__main__"),
+        "benchmark": Command("time and memory beside fairseq's", "benchmarking.__main__"),
+        "doctor": Command("versions, device, known conflicts", "doctor"),
+        "flags": Command("flags that the models add to fairseq-train", "models.flag_list"),
+        "path": Command("where this package is, for --user-dir", "__main__", "print_path"),
+    },
+)
+
+
+def console() -> NoReturn:
+    """Be ``attn-nmt``."""
+    run(main)
 
 
 def main() -> None:
-    """Print the path (by default), the report of ``doctor``, or the models' flags."""
-    parser = ArgumentParser(prog="python -m attn_nmt")
-    parser.add_argument(
-        "command",
-        nargs="?",
-        choices=("path", "doctor", "flags"),
-        default="path",
-        help="path: of the package, for --user-dir; doctor: versions, device, conflicts; "
-        "flags: those that the models add to fairseq-train",
-    )
-    command = parser.parse_args().command
-    if command == "doctor":
-        report()
-    elif command == "flags":
-        print_flags()
-    else:
-        print(Path(__file__).parent)
+    """Run the command that the first words of the command line name.
+
+    Raises:
+        UsageError: if there is no such command, or it needs a package that is not installed.
+    """
+    command, name, words = COMMANDS, "attn-nmt", sys.argv[1:]
+    while command.subcommands is not None:
+        if not words or words[0] in ("-h", "--help"):
+            print(usage(name, command))
+            if not words:
+                sys.exit(2)
+            return
+        if words[0] not in command.subcommands:
+            raise UsageError(
+                f"{name} must be followed by one of {', '.join(command.subcommands)}, but is "
+                f"followed by {words[0]!r}."
+            )
+        command, name, words = command.subcommands[words[0]], f"{name} {words[0]}", words[1:]
+    sys.argv = [name, *words]
+    getattr(import_module(f"attn_nmt.{command.module}"), command.function)()
 
 
-def print_flags() -> None:
-    """Print the models' flags and defaults, which ``fairseq-train --help`` does not list."""
-    from fairseq.dataclass.utils import gen_parser_from_dataclass
+def usage(name: str, command: Command) -> str:
+    """Return the help of a command that has subcommands."""
+    lines = [
+        f"  {word:10} {subcommand.summary}"
+        for word, subcommand in (command.subcommands or {}).items()
+    ]
+    end = f"{name} COMMAND --help lists the options of a command."
+    return "\n".join([f"usage: {name} COMMAND ...", "", command.summary, "", *lines, "", end])
 
-    from attn_nmt.models.config import AttnTransformerConfig
 
-    parser = ArgumentParser(
-        prog="fairseq-train DATA_BIN --user-dir attn_nmt --arch attn_transformer_wmt_en_de",
-        formatter_class=ArgumentDefaultsHelpFormatter,
-        add_help=False,
-        usage="%(prog)s [flags]",
-    )
-    gen_parser_from_dataclass(parser, AttnTransformerConfig())
-    parser.print_help()
+def print_path() -> None:
+    """Print the directory of the package."""
+    print(Path(__file__).parent)
 
 
 if __name__ == "__main__":
-    run(main)
+    console()

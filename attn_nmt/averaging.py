@@ -247,7 +247,7 @@ def main() -> None:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="average_checkpoints.py",
+        prog="attn-nmt average",
         usage="%(prog)s --output FILE (--last-updates N | --last-epochs N | --best N) SAVE_DIR\n"
         "       %(prog)s --output FILE CHECKPOINT...",
         description="Average the parameters of checkpoints of one model.",

@@ -24,6 +24,8 @@ class UsageError(Exception):
 def run(main: Callable[[], None]) -> NoReturn:
     """Run ``main`` and exit: with 0, with 1 after one line of error, or with 130 if interrupted.
 
+    A package that is not installed is such an error, too.
+
     SIGTERM unwinds the stack like an interrupt, so that unfinished files are removed, and ends
     with 143. If the reader of its output has exited, as ``head`` does, it exits silently with 141,
     the status of tools that SIGPIPE kills.
@@ -37,6 +39,14 @@ def run(main: Callable[[], None]) -> NoReturn:
         sys.stdout.flush()
     except UsageError as error:
         sys.exit(f"error: {error}")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "attn_nmt"):
+            raise
+        sys.exit(
+            f"error: {package} must be installed for this command, but is not; attn-nmt doctor "
+            "lists what is missing, and scripts/setup.sh installs it."
+        )
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _reader_has_exited():
             # Otherwise Python reports an error when it flushes the rest at exit.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from attn_nmt.command_line import UsageError, shown
-from attn_nmt.subwords import Subwords, build_subwords
+from attn_nmt.text.subwords import Subwords, build_subwords
 
 FILE_NAME = "data_card.json"
 _MAX_BYTES = 1 << 24

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from argparse import ArgumentParser
 from importlib.metadata import PackageNotFoundError, version
-
-import torch
 
 from attn_nmt.command_line import UsageError
 
@@ -27,6 +26,16 @@ _PACKAGES = (
     "hypothesis",
 )
 _REQUIRED = ("attn_nmt", "torch", "numpy", "fairseq-fixed", "hydra-core", "omegaconf")
+
+
+def main() -> None:
+    """Read the command line, which has no options, and report."""
+    ArgumentParser(
+        prog="attn-nmt doctor",
+        description="Print versions, the device, and conflicts that are known to fail; exit with 1 "
+        "if there are any.",
+    ).parse_args()
+    report()
 
 
 def report() -> None:
@@ -82,7 +91,11 @@ def package_version(name: str) -> str | None:
 
 
 def device() -> str:
-    """Describe the device of PyTorch."""
+    """Describe the device of PyTorch, or say that there is no PyTorch."""
+    try:
+        import torch
+    except ImportError as error:  # this command is for finding that out
+        return f"unknown, since PyTorch cannot be imported: {error}"
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         return f"CUDA {torch.version.cuda}: {', '.join(names)}"

@@ -25,7 +25,7 @@ from attn_nmt import models  # noqa: F401  registers the architectures
 from attn_nmt.checkpoints import choose_checkpoint, load_checkpoint
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
-from attn_nmt.segmenter import Segmenter
+from attn_nmt.text.segmenter import Segmenter
 
 
 def from_pretrained(

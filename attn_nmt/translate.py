@@ -116,7 +116,7 @@ def _number(flag: str) -> Any:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="translate.sh",
+        prog="attn-nmt translate",
         usage="%(prog)s MODEL [options] < in > out",
         description="Translate plain text from standard input to standard output, line by line.",
         allow_abbrev=False,

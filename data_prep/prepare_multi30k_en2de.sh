@@ -7,4 +7,4 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/environment.sh"
 use_environment
-exec python3 -m data_prep.multi30k_en2de "$@"
+exec python3 -m attn_nmt prepare multi30k "$@"

@@ -10,4 +10,4 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/environment.sh"
 use_environment
-exec python3 -m data_prep.own_text "$@"
+exec python3 -m attn_nmt prepare text "$@"

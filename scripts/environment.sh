@@ -26,6 +26,4 @@ use_environment() {
   # GNU's OpenMP lets idle threads spin for long: on busy cores two threads then wait for each other
   # up to 30 times as long as they work, and on idle ones it gains nothing.
   [[ -n ${OMP_WAIT_POLICY:-} ]] || export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}
-  # So that the scripts run from any directory: data_prep is not installed with the package.
-  export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 }

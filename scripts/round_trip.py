@@ -18,10 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from attn_nmt import moses
 from attn_nmt.command_line import run
-from attn_nmt.detokenizer import Detokenizer
-from data_prep.text import read_lines
+from attn_nmt.data.lines import stream_lines
+from attn_nmt.text import moses
+from attn_nmt.text.detokenizer import Detokenizer
 
 
 def changes(text: str, result: str) -> Iterator[tuple[str, str]]:
@@ -67,7 +67,7 @@ def main() -> None:
     kinds: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for path in args.files:
-        for line in map(normalize, read_lines(path)):
+        for line in map(normalize, stream_lines(path)):
             lines += 1
             result = detokenize(tokenize(line))
             changed += result != line

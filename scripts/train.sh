@@ -8,4 +8,4 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 use_environment
-exec python3 -m attn_nmt.training "$@"
+exec python3 -m attn_nmt train "$@"

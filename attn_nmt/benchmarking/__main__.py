@@ -35,6 +35,7 @@ def main() -> None:
     After an interruption, the rows measured so far are printed and written.
     """
     parser = ArgumentParser(
+        prog="attn-nmt benchmark",
         description="Measure time and memory relative to fairseq's own models: both in one "
         "process, their steps alternating, the median of the ratios.",
         allow_abbrev=False,

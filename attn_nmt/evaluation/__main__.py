@@ -14,7 +14,7 @@ from attn_nmt.command_line import UsageError, run
 from attn_nmt.data_card import DataCard
 from attn_nmt.evaluation.generate import generate, read_hypotheses
 from attn_nmt.evaluation.scores import score, sentence_scores
-from attn_nmt.segmenter import detokenizer
+from attn_nmt.text.segmenter import detokenizer
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     ``scores.json``, and the scores of each sentence.
     """
     parser = ArgumentParser(
-        prog="evaluate.sh", description="Translate a split and score it.", allow_abbrev=False
+        prog="attn-nmt evaluate", description="Translate a split and score it.", allow_abbrev=False
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT_OR_DIR", type=Path)
     parser.add_argument("data_bin", metavar="DATA_BIN", type=Path)

@@ -9,8 +9,8 @@ from typing import Any
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from attn_nmt import moses
 from attn_nmt.command_line import UsageError
+from attn_nmt.text import moses
 
 _HYPHEN = re.compile(r"(\S)-(\S)")
 

@@ -1,4 +1,4 @@
-"""``python -m attn_nmt.study COMMAND``."""
+"""``attn-nmt study COMMAND``, also ``python -m attn_nmt.study COMMAND``."""
 
 from __future__ import annotations
 
@@ -6,22 +6,15 @@ import logging
 from argparse import ArgumentParser
 
 from attn_nmt.command_line import UsageError, run
-from attn_nmt.study.commands import compare, costs, inspect, plan, report
-from attn_nmt.study.commands import run as run_grid
-
-COMMANDS = tuple(module.add_parser for module in (costs, plan, run_grid, report, compare, inspect))
-"""Each adds its parser to the subparsers that are passed to it, with the defaults
-
-- ``run``: called with the options;
-- ``passes_flags_on``: whether unknown flags, which are fairseq's, are kept as ``options.more``.
-"""
 
 
 def main() -> None:
     """Run the command that the first argument names."""
+    from attn_nmt.study.commands import COMMANDS  # here, so that run reports a missing package
+
     # One of fairseq's models sets the root logger to DEBUG on import.
     logging.getLogger().setLevel(logging.WARNING)
-    parser = ArgumentParser(prog="python -m attn_nmt.study", allow_abbrev=False)
+    parser = ArgumentParser(prog="attn-nmt study", allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add_parser in COMMANDS:
         add_parser(commands)

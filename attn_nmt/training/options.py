@@ -117,7 +117,7 @@ def check_arch(arch: str) -> None:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="train.sh",
+        prog="attn-nmt train",
         usage="%(prog)s ARCH DATA_BIN SAVE_DIR [options] [fairseq-train flags]",
         description="Train with the paper's recipe; every flag of fairseq-train overrides it.",
         allow_abbrev=False,

@@ -8,8 +8,7 @@ from pathlib import Path
 from support.commandline import copies, run_command, train
 
 from attn_nmt import hub
-from attn_nmt.study.__main__ import main as study
-from data_prep.text import write_raw
+from attn_nmt.data.lines import write_raw
 
 
 def test_every_command_takes_the_languages_of_the_data_card(

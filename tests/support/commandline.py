@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from attn_nmt.command_line import UsageError
+from attn_nmt.data.lines import Pairs
 from attn_nmt.data_card import DataCard
 from attn_nmt.evaluation.generate import read_hypotheses
-from data_prep.text import Pairs
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

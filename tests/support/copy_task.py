@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.pipeline import prepare
+from attn_nmt.data.pipeline import prepare
 from support.commandline import copies, shared_directory, train
 
 SIZES = {"train": 4000, "valid": 100, "test": 100}

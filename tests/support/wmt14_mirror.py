@@ -6,9 +6,9 @@ import io
 import tarfile
 from pathlib import Path
 
+from attn_nmt.data.cldr import generate
+from attn_nmt.data.lines import Pairs
 from attn_nmt.data_card import sha256
-from data_prep.cldr import generate
-from data_prep.text import Pairs
 from support.commandline import run_command
 
 SCRIPT = "data_prep/prepare_wmt14_en2de.sh"

@@ -1,1 +1,10 @@
-"""The subcommands, one module each with its ``add_parser``."""
+"""The subcommands, one module each."""
+
+from attn_nmt.study.commands import compare, costs, inspect, plan, report, run
+
+COMMANDS = tuple(module.add_parser for module in (costs, plan, run, report, compare, inspect))
+"""Each adds its parser to the subparsers that are passed to it, with the defaults
+
+- ``run``: called with the options;
+- ``passes_flags_on``: whether unknown flags, which are fairseq's, are kept as ``options.more``.
+"""

@@ -24,6 +24,8 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from attn_nmt.atomic import replacing
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
@@ -34,7 +36,7 @@ from attn_nmt.version import __version__
 COMMAND, ENVIRONMENT, CONFIG = "command.sh", "environment.json", "config.json"
 TRAIN_LOG, EVALUATE_LOG = "train.log", "evaluate.log"
 FAILURE, RESULT = "failure.txt", "result.json"
-_PACKAGES = ("torch", "fairseq-fixed", "sacrebleu", "sacremoses", "numpy", "omegaconf")
+_PACKAGES = ("fairseq-fixed", "sacrebleu", "sacremoses", "numpy", "omegaconf")
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID")
 
 
@@ -167,7 +169,11 @@ def environment(data_bin: Path, overrides: dict[str, str]) -> dict[str, Any]:
         "platform": platform.platform(),
         "node": platform.node(),
         "attn_nmt": __version__,
-        "packages": {name: package_version(name) for name in _PACKAGES},
+        # PyTorch's own version says for which CUDA it was built; that of the package may not.
+        "packages": {
+            "torch": torch.__version__,
+            **{name: package_version(name) for name in _PACKAGES},
+        },
         "device": device(),
         "variables": {name: variables.get(name) for name in _VARIABLES},
         "git": git_state(Path(__file__).parent),
