@@ -5,7 +5,7 @@
 #     --train PREFIX... --valid PREFIX --test PREFIX [options]
 #
 # PREFIX stands for PREFIX.S and PREFIX.T, or for PREFIX.tsv of two columns, each also with .gz;
-# --valid and --test also take "held-out N". --help lists the options; README.md describes the files
+# --valid and --test also take "held-out N". --help lists the options; docs/data.md describes the files
 # in OUT_DIR.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/environment.sh"

@@ -3,7 +3,7 @@
 #
 #   bash data_prep/prepare_wmt14_en2de.sh OUT_DIR [options]
 #
-# --help lists the options; README.md describes the files in OUT_DIR.
+# --help lists the options; docs/data.md describes the files in OUT_DIR.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/environment.sh"
 use_environment
