@@ -193,7 +193,7 @@ def draw() -> str:
             48,
         ),
         (
-            "Feed-forward (optional: context broadcasting)",
+            "Feed-forward, context broadcasting",
             ["--context-broadcast"],
             INK,
             48,
