@@ -1,4 +1,4 @@
-"""What mkdocs calls: the roles and double colons of our docstrings, which Markdown does not know."""
+"""What mkdocs calls: docstrings have roles and double colons, which Markdown does not know."""
 
 from __future__ import annotations
 
