@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import runpy
+import shutil
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,7 @@ def main() -> None:
 
     setuptools.setup = setup
     with tempfile.TemporaryDirectory() as directory:
-        with tarfile.open(sdist) as archive:
-            archive.extractall(directory, filter="data")
+        shutil.unpack_archive(sdist, directory)
         os.chdir(next(Path(directory).iterdir()))
         sys.argv = ["setup.py", "--quiet", "bdist_wheel", "--dist-dir", str(out_dir)]
         runpy.run_path("setup.py", run_name="__main__")
