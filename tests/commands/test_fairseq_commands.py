@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,30 +77,6 @@ def test_the_printed_user_dir_works_in_any_directory(data_bin: Path, tmp_path: P
         "fairseq-train", data_bin, *model, "--max-update", 1, "--no-save", cwd=tmp_path
     )
     assert logged(result.stdout + result.stderr, "num_updates", "train") == [1]
-
-
-def test_the_installed_package_works_as_user_dir(
-    data_bin: Path, trained: Path, tmp_path: Path
-) -> None:
-    """Not the checkout: a copy installed elsewhere, found from another directory."""
-    source, site = tmp_path / "source", tmp_path / "site"
-    shutil.copytree(ROOT / "attn_nmt", source / "attn_nmt")
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    pip = shlex.split("python3 -m pip install --no-deps --no-build-isolation --no-index")
-    run_command(*pip, "--target", site, source)
-    shutil.rmtree(source)
-    with_site = ("env", f"PYTHONPATH={site}")
-    user_dir = run_command(*with_site, "python3", "-m", "attn_nmt", cwd=tmp_path).stdout.strip()
-    assert user_dir == str(site / "attn_nmt")
-    assert (site / "attn_nmt" / "config" / "wmt_en_de.yaml").is_file()
-    assert (site / "attn_nmt" / "study" / "reporting" / "page.html").is_file()
-    result = run_command(
-        *(*with_site, "fairseq-validate", data_bin, "--user-dir", user_dir),
-        *("--path", trained / "checkpoint_best.pt", "--task", "translation", "--max-tokens", 2000),
-        cwd=tmp_path,
-    )
-    assert logged(result.stdout + result.stderr, "ppl", "valid")
 
 
 def test_hydra_trains_from_the_yaml_file(data_bin: Path, tmp_path: Path) -> None:
