@@ -68,6 +68,15 @@ def test_a_resumed_training_equals_an_uninterrupted_one(data_bin: Path, tmp_path
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
 
 
+def test_a_training_goes_on_with_the_other_optimizer(data_bin: Path, tmp_path: Path) -> None:
+    flags = ("--no-epoch-checkpoints", "--save-dir", tmp_path)
+    train(data_bin, tmp_path, *flags, "--optimizer", "adam", "--max-update", 3)
+    log = train(data_bin, tmp_path, *flags, "--optimizer", "fused_adam", "--max-update", 6)
+    assert logged(log, "num_updates", "train") == [6]
+    optimizer = load_checkpoint(tmp_path / "checkpoint_last.pt")["last_optimizer_state"]
+    assert optimizer["state"][0]["step"] == 6
+
+
 def test_the_printed_user_dir_works_in_any_directory(data_bin: Path, tmp_path: Path) -> None:
     """The other tests give it as a path relative to the project's directory."""
     printed = run_command("python3", "-m", "attn_nmt", cwd=tmp_path).stdout.strip()
