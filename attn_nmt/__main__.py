@@ -95,4 +95,6 @@ def print_path() -> None:
 
 
 if __name__ == "__main__":
+    # python -m attn_nmt by itself is for --user-dir "$(python -m attn_nmt)".
+    sys.argv[1:] = sys.argv[1:] or ["path"]
     console()

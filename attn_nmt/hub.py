@@ -112,6 +112,8 @@ class SearchOptions:
     """Draw each token from the K likeliest instead of searching; 0 searches."""
     sampling_topp: float = 0.0
     """Draw each token from the likeliest that together have probability P; 0 searches."""
+    alignment: bool = False
+    """Whether hypotheses say what their tokens attend to, which takes a little longer."""
 
     def __post_init__(self) -> None:
         for name in ("beam", "nbest", "max_tokens"):
@@ -151,7 +153,8 @@ class Hypothesis(NamedTuple):
     """Subwords, with </s> at the end."""
     target_tokens: list[str]
     alignment: list[int]
-    """For each target token the index of the source token that it attends to most."""
+    """For each target token the index of the source token that it attends to most; empty unless
+    asked for."""
 
 
 BLANK = Hypothesis("", 0.0, [], [], [])
@@ -287,7 +290,7 @@ class Translator:
             yield row, [self._hypothesis(source, raw) for raw in found[: options.nbest]]
 
     def _hypothesis(self, source_tokens: list[str], raw: dict[str, Any]) -> Hypothesis:
-        # fairseq returns (S, T), or nothing if the model has no encoder-decoder attention.
+        # fairseq returns (S, T), or nothing.
         weights: torch.Tensor | None = raw.get("attention")
         return Hypothesis(
             self.decode(raw["tokens"]),
@@ -301,6 +304,8 @@ class Translator:
         self, sources: list[torch.Tensor], options: SearchOptions
     ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         generator = self.task.build_generator(self.models, options.generator_args())
+        for model in self.models:
+            model.decoder.needs_alignment = options.alignment
         for batch in self._batches(sources, options.max_tokens):
             hypotheses = self.task.inference_step(generator, self.models, batch)
             is_pad = batch["net_input"]["src_tokens"].eq(self.task.source_dictionary.pad())

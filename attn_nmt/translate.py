@@ -41,6 +41,7 @@ def main() -> None:
     names = ("beam", "lenpen", "nbest", "max_tokens", "sampling_topk", "sampling_topp")
     search = {name: getattr(options, name) for name in names}
     search = {name: value for name, value in search.items() if value is not None}
+    search["alignment"] = options.alignments is not None
     try:
         SearchOptions(**search)
     except ValueError as error:

@@ -31,19 +31,26 @@ version=$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
   die "Python 3.11 or newer is needed, but $python is $version; set PYTHON to a newer one."
 
 # The state of the set-up, so that a second run can tell that nothing has changed.
-wanted=$({ cat setup.cfg scripts/setup.sh; pwd; echo "$version ${TORCH_SPEC:-}"; } | cksum)
+wanted=$({ cat setup.cfg scripts/setup.sh scripts/build_fairseq.py; pwd; echo "$version ${TORCH_SPEC:-}"; } | cksum)
 stamp=.venv/.set-up
 if [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; then
   say "nothing to do, .venv is up to date."
   exit 0
 fi
 
-has_module() { "$1" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$2') is None)"; }
+has_fairseq() {
+  [[ -x .venv/bin/python ]] && .venv/bin/python -c 'import importlib.metadata as m, sys
+sys.exit("fairseq-fixed==" + m.version("fairseq-fixed") != sys.argv[1])' "$FAIRSEQ" 2>/dev/null
+}
 
 # Whether PyTorch has a supported version; any other stays, and ours is installed into .venv.
 has_torch() {
   "$1" -c 'import importlib.metadata as m, sys
 sys.exit(not (2, 11) <= tuple(int(n) for n in m.version("torch").split(".")[:2]) < (2, 14))' 2>/dev/null
+}
+
+fail() {
+  die "$1 failed: $(grep -E '^ *(ERROR|error)|error:' "$2" | tail -n 1 | cut -c1-300) The whole log is in $2."
 }
 
 # Run pip with its output in a log; report a failure in one sentence.
@@ -52,7 +59,7 @@ install() {
   shift 2
   say "installing $what ($how_long)"
   .venv/bin/python -m pip install --disable-pip-version-check "$@" >>"$log" 2>&1 ||
-    die "installing $what failed: $(grep -E '^ *(ERROR|error)' "$log" | tail -n 1 | cut -c1-300) The whole log is in $log."
+    fail "installing $what" "$log"
   say "installed $what in $((SECONDS - start)) s"
 }
 
@@ -81,8 +88,17 @@ check_compiler() {
     die "Python's headers are needed to build fairseq, but $headers/Python.h is missing; install python3-dev."
 }
 
+# Leave a wheel in .venv/fairseq. pip itself would compile more, and in build isolation download a
+# CUDA PyTorch.
+build_fairseq() {
+  rm -rf .venv/fairseq
+  .venv/bin/python -m pip download --disable-pip-version-check --no-build-isolation --no-deps --no-binary :all: \
+    --dest .venv/fairseq "$FAIRSEQ" &&
+    .venv/bin/python scripts/build_fairseq.py .venv/fairseq/*.tar.gz .venv/fairseq
+}
+
 main() {
-  if ! { [[ -x .venv/bin/python ]] && has_module .venv/bin/python fairseq; }; then check_compiler; fi
+  has_fairseq || check_compiler
   local shared=()
   if [[ -z ${TORCH_SPEC:-} ]] && has_torch "$python"; then
     shared=(--system-site-packages)
@@ -92,10 +108,23 @@ main() {
   : >"$log"
   install_torch
   install "build tools" "seconds" numpy cython setuptools wheel
-  # Build isolation would download a CUDA PyTorch, and its dependencies torchaudio. Those that it
-  # really needs are in the extra "fairseq" of setup.cfg.
-  install "fairseq" "compiles for 1 to 3 minutes the first time" --no-build-isolation --no-deps "$FAIRSEQ"
-  install "attn_nmt and its tools" "under a minute" --no-build-isolation --editable ".[$EXTRAS]"
+  local build=
+  if ! has_fairseq; then
+    say "compiling fairseq (a minute), beside what follows"
+    set -m  # a process group of its own, so that an interruption ends all of it
+    build_fairseq >"$log.fairseq" 2>&1 &
+    build=$!
+    set +m
+    trap 'kill -- -$build 2>/dev/null || true' EXIT
+  fi
+  install "attn_nmt and its tools" "a minute" --no-build-isolation --editable ".[$EXTRAS]"
+  if [[ -n $build ]]; then
+    wait "$build" || fail "compiling fairseq" "$log.fairseq"
+    trap - EXIT
+    # Its dependencies include torchaudio; those that it really needs are in the extra "fairseq" of
+    # setup.cfg.
+    install "fairseq" "seconds" --no-deps .venv/fairseq/*.whl
+  fi
   .venv/bin/python -m attn_nmt doctor >&2 || die "the installed packages do not fit together; see above."
   echo "$wanted" >"$stamp"
   say "done in $SECONDS s; \"source .venv/bin/activate\" puts the fairseq commands on the PATH."

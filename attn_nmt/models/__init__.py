@@ -9,9 +9,9 @@
 - ``architectures``: the names for ``--arch``
 """
 
-from attn_nmt import fairseq_patches
+from attn_nmt import fairseq_patches, fused_adam
 from attn_nmt.models import architectures, attn_transformer
 
-__all__ = ["architectures", "attn_transformer"]
+__all__ = ["architectures", "attn_transformer", "fused_adam"]
 
 fairseq_patches.apply()

@@ -30,6 +30,9 @@ from attn_nmt.modules.linear import linear
 
 EncoderOut = dict[str, list[Tensor]]
 
+# A number that no layer has, so that fairseq asks none for its weights.
+_NO_LAYER = -1
+
 
 class AttnEncoder(TransformerEncoderBase):
     """Source tokens (B, S) -> memory (S, B, C), with the padding moved to the right.
@@ -81,7 +84,17 @@ class AttnEncoder(TransformerEncoderBase):
 
 
 class AttnDecoder(TransformerDecoderBase):
-    """Target tokens (B, T) and memory -> logits (B, T, V)."""
+    """Target tokens (B, T) and memory -> logits (B, T, V).
+
+    The encoder-decoder weights of the last layer, which fairseq would compute in every forward
+    pass, cost a slower way through its attention, and are computed where somebody asks for them.
+    """
+
+    learns_alignment = False
+    """Whether they are computed in training, for a loss that reads them (--load-alignments)."""
+    needs_alignment = True
+    """Whether they are computed in evaluation; fairseq-generate turns it off without
+    --print-alignment."""
 
     def __init__(self, cfg: TransformerConfig, dictionary: Any, embed_tokens: nn.Module) -> None:
         self._layer_configs = iter(cfg.layer_configs["decoder"])
@@ -108,6 +121,10 @@ class AttnDecoder(TransformerDecoderBase):
                 for key in ("weight", "bias"):
                     state_dict.pop(f"{name}.layers.{number}.encoder_attn_layer_norm.{key}", None)
 
+    def make_generation_fast_(self, need_attn: bool = True, **options: Any) -> None:
+        """Learn what is asked for; called by fairseq's ``prepare_for_inference_``."""
+        self.needs_alignment = bool(need_attn)
+
     def buffered_future_mask(self, tensor: Tensor) -> None:
         """No mask to build: the attention modules are causal themselves."""
 
@@ -120,12 +137,18 @@ class AttnDecoder(TransformerDecoderBase):
         alignment_layer: int | None = None,
         alignment_heads: int | None = None,
     ) -> tuple[Tensor, dict[str, Any]]:
-        """Return features (B, T, C), and under "attn" the weights (B, T, S) over ``src_tokens``."""
+        """Return features (B, T, C), and under "attn" the weights (B, T, S) over ``src_tokens``.
+
+        They are None where nobody asks for them; ``alignment_layer`` does.
+        """
         if full_context_alignment:
             raise ValueError(
                 "--full-context-alignment must be off, since these decoders are always causal, "
                 "but is True instead."
             )
+        is_asked = self.learns_alignment if self.training else self.needs_alignment
+        if alignment_layer is None and not is_asked:
+            alignment_layer = _NO_LAYER
         with only_in_training(self):
             x, extra = super().extract_features(
                 prev_output_tokens,
@@ -191,6 +214,7 @@ class AttnTransformerModel(TransformerModelBase):
                 "from the left, but is True instead."
             )
         model: AttnTransformerModel = super().build_model(config.to_transformer_config(), task)
+        model.decoder.learns_alignment = bool(getattr(task.cfg, "load_alignments", False))
         if config.log_offsets:
             model.offset_log = OffsetLog(model)
         return model

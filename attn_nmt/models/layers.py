@@ -157,9 +157,6 @@ class DecoderLayer(TransformerLayer):
     ) -> tuple[Tensor, Tensor | None, None]:
         """Decode one layer, the whole target or the tokens that follow ``incremental_state``.
 
-        fairseq sets ``need_attn`` for the last layer in every forward pass, in training too, so
-        that layer always computes the weights of its encoder-decoder attention.
-
         Shape:
             - x, first output: (T, B, C)
             - encoder_out: (S, B, C); encoder_padding_mask: (B, S), True = padding

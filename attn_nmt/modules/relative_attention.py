@@ -92,9 +92,7 @@ class Backend(Enum):
                                                                            bias, else L C
     =================  ==================================================  ================
 
-    With a span n, BIAS, MATMUL and FUSED meet n keys per query, and L n takes the place of L^2. In
-    encoder-decoder attention the last decoder layer of a fairseq model never takes these three:
-    fairseq asks it for the alignment, and so for its weights, in every forward pass.
+    With a span n, BIAS, MATMUL and FUSED meet n keys per query, and L n takes the place of L^2.
     """
 
     SENTENCE_MEAN = auto()

@@ -17,12 +17,24 @@ from attn_nmt.data_card import FILE_NAME, DataCard
 from attn_nmt.training.devices import Gpus, Nodes
 from attn_nmt.training.options import Options
 
-# Each choice with the flags that fairseq-train accepts only together with it.
+# The choices with the flags that fairseq-train accepts only together with one of them; the first
+# is the recipe's.
 _CHOICES = {
-    "--optimizer": ("adam", "--adam-betas '(0.9, 0.98)' --adam-eps 1e-9 --weight-decay 0.0"),
-    "--lr-scheduler": ("inverse_sqrt", "--warmup-updates 4000 --warmup-init-lr 1e-7"),
-    "--criterion": ("label_smoothed_cross_entropy", "--label-smoothing 0.1"),
+    ("--optimizer", "fused_adam", "adam"): (
+        "--adam-betas '(0.9, 0.98)' --adam-eps 1e-9 --weight-decay 0.0"
+    ),
+    ("--lr-scheduler", "inverse_sqrt"): "--warmup-updates 4000 --warmup-init-lr 1e-7",
+    ("--criterion", "label_smoothed_cross_entropy"): "--label-smoothing 0.1",
 }
+# With these fairseq wants its own Adam; another user-dir may not know ours.
+_NOT_FUSED = (
+    "--memory-efficient-fp16",
+    "--memory-efficient-bf16",
+    "--fp16-adam-stats",
+    "--use-old-adam",
+    "--tpu",
+    "--user-dir",
+)
 _FLAGS = "--lr 0.001 --dropout 0.1 --max-update 100000 --seed 1 --log-format simple"
 # The last five are for averaging; a checkpoint of every epoch would fill the disk.
 _CHECKPOINTS = "--save-interval-updates 1000 --keep-interval-updates 5"
@@ -49,9 +61,12 @@ def recipe(options: Options) -> list[str]:
         UsageError: if DATA_BIN holds no dictionaries.
     """
     flags: list[str] = []
-    for flag, (choice, dependent) in _CHOICES.items():
-        flags += [flag, choice]
-        if flag_value(options.flags, flag) in (None, choice):
+    for (flag, *choices), dependent in _CHOICES.items():
+        needs_own_adam = flag == "--optimizer" and any(
+            flag_value(options.flags, name) is not None for name in _NOT_FUSED
+        )
+        flags += [flag, choices[-1] if needs_own_adam else choices[0]]
+        if flag_value(options.flags, flag) in (None, *choices):
             flags += shlex.split(dependent)
     flags += shlex.split(f"{_FLAGS} {_CHECKPOINTS}")
     epoch_flags = ("--keep-last-epochs", "--save-interval")

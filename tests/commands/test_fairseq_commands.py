@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +68,15 @@ def test_a_resumed_training_equals_an_uninterrupted_one(data_bin: Path, tmp_path
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
 
 
+def test_a_training_goes_on_with_the_other_optimizer(data_bin: Path, tmp_path: Path) -> None:
+    flags = ("--no-epoch-checkpoints", "--save-dir", tmp_path)
+    train(data_bin, tmp_path, *flags, "--optimizer", "adam", "--max-update", 3)
+    log = train(data_bin, tmp_path, *flags, "--optimizer", "fused_adam", "--max-update", 6)
+    assert logged(log, "num_updates", "train") == [6]
+    optimizer = load_checkpoint(tmp_path / "checkpoint_last.pt")["last_optimizer_state"]
+    assert optimizer["state"][0]["step"] == 6
+
+
 def test_the_printed_user_dir_works_in_any_directory(data_bin: Path, tmp_path: Path) -> None:
     """The other tests give it as a path relative to the project's directory."""
     printed = run_command("python3", "-m", "attn_nmt", cwd=tmp_path).stdout.strip()
@@ -78,30 +86,6 @@ def test_the_printed_user_dir_works_in_any_directory(data_bin: Path, tmp_path: P
         "fairseq-train", data_bin, *model, "--max-update", 1, "--no-save", cwd=tmp_path
     )
     assert logged(result.stdout + result.stderr, "num_updates", "train") == [1]
-
-
-def test_the_installed_package_works_as_user_dir(
-    data_bin: Path, trained: Path, tmp_path: Path
-) -> None:
-    """Not the checkout: a copy installed elsewhere, found from another directory."""
-    source, site = tmp_path / "source", tmp_path / "site"
-    shutil.copytree(ROOT / "attn_nmt", source / "attn_nmt")
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    pip = shlex.split("python3 -m pip install --no-deps --no-build-isolation --no-index")
-    run_command(*pip, "--target", site, source)
-    shutil.rmtree(source)
-    with_site = ("env", f"PYTHONPATH={site}")
-    user_dir = run_command(*with_site, "python3", "-m", "attn_nmt", cwd=tmp_path).stdout.strip()
-    assert user_dir == str(site / "attn_nmt")
-    assert (site / "attn_nmt" / "config" / "wmt_en_de.yaml").is_file()
-    assert (site / "attn_nmt" / "study" / "reporting" / "page.html").is_file()
-    result = run_command(
-        *(*with_site, "fairseq-validate", data_bin, "--user-dir", user_dir),
-        *("--path", trained / "checkpoint_best.pt", "--task", "translation", "--max-tokens", 2000),
-        cwd=tmp_path,
-    )
-    assert logged(result.stdout + result.stderr, "ppl", "valid")
 
 
 def test_hydra_trains_from_the_yaml_file(data_bin: Path, tmp_path: Path) -> None:

@@ -86,8 +86,9 @@ def test_the_numbers_are_those_of_the_model_forced_to_the_target(
     forced = translator.encode(target, target=True)
     with torch.no_grad(), np.load(out / "arrays.npz") as npz:
         assert npz["target_tokens"].tolist() == ["fu", "ba", "</s>"]
+        previous = torch.cat((forced[-1:], forced[:-1]))[None]
         _, extra = translator.models[0](
-            source[None], torch.tensor([4]), torch.cat((forced[-1:], forced[:-1]))[None]
+            source[None], torch.tensor([4]), previous, alignment_layer=0
         )
         np.testing.assert_allclose(npz["alignment.weights"], extra["attn"][0][0], atol=1e-6)
 

@@ -23,7 +23,8 @@ def checkout(tmp_path: Path) -> Path:
     """Return a directory with just what setup.sh reads."""
     directory = tmp_path / "checkout"
     (directory / "scripts").mkdir(parents=True)
-    shutil.copy(ROOT / "scripts" / "setup.sh", directory / "scripts")
+    for name in ("setup.sh", "build_fairseq.py"):
+        shutil.copy(ROOT / "scripts" / name, directory / "scripts")
     shutil.copy(ROOT / "setup.cfg", directory)
     return directory
 

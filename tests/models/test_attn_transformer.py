@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from typing import Any
 
 import pytest
@@ -112,6 +113,27 @@ def test_attention_is_returned_in_the_layout_of_the_source() -> None:
     torch.testing.assert_close(left[0, :, 3:], right[0, :, :4], **CLOSE)
     torch.testing.assert_close(left[1], right[1], **CLOSE)
     assert left[0, :, :3].eq(0).all()
+
+
+def test_alignment_is_computed_where_it_is_asked_for() -> None:
+    """Never in training, unless the task loads alignments; in evaluation until told otherwise."""
+    model, source, target = (
+        build(),
+        batch_of(sentences(3, 6), left_pad=True),
+        previous(sentences(4, 4)),
+    )
+
+    def weights(model: Any, **options: int) -> torch.Tensor | None:
+        return model(source, None, target, **options)[1]["attn"][0]
+
+    logits = model(source, None, target)[0]
+    assert weights(model) is not None
+    model.prepare_for_inference_(Namespace(generation=Namespace(print_alignment=None)))
+    assert weights(model) is None
+    torch.testing.assert_close(model(source, None, target)[0], logits, **CLOSE)
+    assert weights(model, alignment_layer=0) is not None
+    assert weights(build().train()) is None
+    assert weights(build(load_alignments=True).train()) is not None
 
 
 def test_beams_share_the_memory_of_their_sentence() -> None:

@@ -22,22 +22,26 @@ SYMBOLS = 20
 class Task:
     """What ``build_model`` asks of a task."""
 
-    def __init__(self, left_pad_target: bool = False) -> None:
-        self.cfg = Namespace(left_pad_target=left_pad_target)
+    def __init__(self, left_pad_target: bool = False, load_alignments: bool = False) -> None:
+        self.cfg = Namespace(left_pad_target=left_pad_target, load_alignments=load_alignments)
         self.source_dictionary = self.target_dictionary = Dictionary()
         for number in range(SYMBOLS):
             self.source_dictionary.add_symbol(f"w{number}")
 
 
 def build(
-    arch: str = "attn_transformer_tiny", *, dtype: torch.dtype = torch.float64, **flags: Any
+    arch: str = "attn_transformer_tiny",
+    *,
+    dtype: torch.dtype = torch.float64,
+    load_alignments: bool = False,
+    **flags: Any,
 ) -> Any:
     """Build ``--arch`` with its defaults and the flags given, in evaluation mode."""
     assert arch in ARCH_MODEL_REGISTRY
     given = Namespace(**flags)
     ARCH_CONFIG_REGISTRY[arch](given)
     values = {**vars(AttnTransformerConfig()), **vars(given), "_name": arch}
-    task = Task()
+    task = Task(load_alignments=load_alignments)
     torch.manual_seed(3)
     model = build_model(OmegaConf.create(values), task)
     for module in model.modules():

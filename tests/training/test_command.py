@@ -67,7 +67,7 @@ def test_an_update_freq_by_epoch_is_passed_on(options: Read) -> None:
 def test_the_recipe_is_that_of_the_paper(options: Read) -> None:
     flags = recipe(options())
     expected = {
-        "--optimizer": "adam",
+        "--optimizer": "fused_adam",
         "--adam-betas": "(0.9, 0.98)",
         "--adam-eps": "1e-9",
         "--weight-decay": "0.0",
@@ -104,6 +104,16 @@ def test_flags_that_contradict_the_users_choice_are_left_out(
     assert left_out in recipe(options())
     assert left_out not in recipe(options(f"{flag} {choice}"))
     assert left_out not in recipe(options(f"{flag}={choice}"))
+
+
+@pytest.mark.parametrize("flags", ["--memory-efficient-bf16", "--user-dir other", "--user-dir=x"])
+def test_fairseqs_own_adam_is_taken_where_the_fused_one_cannot_be(
+    options: Read, flags: str
+) -> None:
+    chosen = recipe(options(flags))
+    assert flag_value(chosen, "--optimizer") == "adam"
+    assert "--adam-betas" in chosen
+    assert "--adam-betas" in recipe(options("--optimizer adam"))
 
 
 def test_embeddings_are_shared_only_with_a_joined_dictionary(options: Read, data_bin: Path) -> None:
