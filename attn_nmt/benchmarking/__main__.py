@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ from attn_nmt.benchmarking.comparison import (
     measure,
     shares_table,
 )
+from attn_nmt.benchmarking.gpu_check import check_gpu
 from attn_nmt.benchmarking.lengths import LENGTHS, MECHANISMS, measure_lengths
 from attn_nmt.benchmarking.measures import matrix_rate
 from attn_nmt.benchmarking.models import BASELINES, Model
 from attn_nmt.benchmarking.work import WORK, Sizes
-from attn_nmt.command_line import positive
+from attn_nmt.command_line import UsageError, positive
+from attn_nmt.doctor import device as device_name
 from attn_nmt.study.flags import add_model_flags, explicit_flags, one_of, read_config
+from attn_nmt.version import __version__
 
 Table = list[dict[str, Any]]
 
@@ -45,6 +49,7 @@ def main() -> None:
     for work in WORK:
         _add_work(commands, work)
     _add_lengths(commands)
+    _add_gpu(commands)
     options = parser.parse_args()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -56,6 +61,9 @@ def main() -> None:
     finally:
         tables = options.tables(rows) if rows else ()
         print(*(markdown(table) for table in tables if table), sep="\n\n")
+    wrong = sum(row.get("right") == "no" for row in rows)
+    if wrong:
+        raise UsageError(f"All results must be right, but {wrong} are not; see the tables.")
 
 
 def _write(rows: Table, target: Path | None) -> None:
@@ -139,6 +147,31 @@ def _add_lengths(commands: Any) -> None:
         measure=lambda options: measure_lengths(options.only, options.rounds, options.fit_from),
         tables=lambda rows: (rows,),
     )
+
+
+def _add_gpu(commands: Any) -> None:
+    parser = _add_command(commands, "gpu", "every mechanism against the CPU, and the GPU's goals")
+    parser.set_defaults(measure=_measure_gpu, tables=_gpu_tables)
+
+
+def _measure_gpu(options: Namespace) -> Iterator[dict[str, Any]]:
+    """Check and measure on the GPU.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    if not torch.cuda.is_available():
+        raise UsageError("This machine must have a GPU, but PyTorch finds none.")
+    yield from check_gpu(torch.device("cuda"))
+    goals = [row for row in GOALS if row.on_gpu]
+    yield from measure(goals, options.rounds, matrix_rate())
+
+
+def _gpu_tables(rows: Table) -> tuple[Table, ...]:
+    """Return what was run on, then a table for each kind of row."""
+    place = [{"device": device_name(), "PyTorch": torch.__version__, "attn_nmt": __version__}]
+    kinds = [[row for row in rows if key in row] for key in ("type", "check", "work")]
+    return place, *kinds[:2], comparison_table(kinds[2]), shares_table(kinds[2])
 
 
 def _rows(work: str, options: Namespace) -> list[Row]:

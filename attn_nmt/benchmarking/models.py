@@ -57,11 +57,15 @@ def dictionary(size: int) -> Dictionary:
     return words
 
 
+def build_on_cpu(model: Model, words: Dictionary) -> Any:
+    """Build a model with shared embeddings, in float32."""
+    task = Namespace(source_dictionary=words, target_dictionary=words, cfg=Namespace())
+    return _build(model, task)
+
+
 def build(model: Model, words: Dictionary) -> Any:
-    """Build a model with shared embeddings, in bfloat16 on a GPU."""
-    built = _build(
-        model, Namespace(source_dictionary=words, target_dictionary=words, cfg=Namespace())
-    )
+    """Build a model with shared embeddings on the device, in bfloat16 on a GPU."""
+    built = build_on_cpu(model, words)
     if device().type == "cuda":
         built = built.bfloat16()
     return built.to(device())
