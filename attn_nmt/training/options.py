@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from argparse import ArgumentParser
+from argparse import Action, ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,9 +65,13 @@ def read(arguments: Sequence[str]) -> Options:
     return Options(**values, flags=tuple(flags))
 
 
-def flags() -> list[str]:
-    """Return the names of train.sh's own flags."""
-    return list(_parser()._option_string_actions)
+def flags() -> dict[str, Action]:
+    """Return train.sh's own flags."""
+    return {
+        flag: action
+        for flag, action in _parser()._option_string_actions.items()
+        if flag not in ("-h", "--help")
+    }
 
 
 def check_directories(options: Options) -> None:

@@ -10,7 +10,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from attn_nmt.command_line import positive
+from attn_nmt.command_line import UsageError, positive
 from attn_nmt.models.architectures import SIZES
 from attn_nmt.study.flags import add_model_flags, explicit_flags
 from attn_nmt.study.grids.cells import GRIDS, read_grid
@@ -97,9 +97,12 @@ def planned_runs(options: Namespace) -> list[Run]:
         train_flags=options.more,
         average=options.average,
     )
-    if options.data_bin.is_dir():  # a plan may be made before the data
-        known_here = ["--" + name.replace("_", "-") for name in vars(options)]
-        require_train_flags(runs[0], known_here)
+    if not options.data_bin.is_dir():
+        raise UsageError(f"--data-bin must be a directory, but {options.data_bin} is not one.")
+    known_here = ["--" + name.replace("_", "-") for name in vars(options)]
+    # The flags of the models are checked already.
+    for run in {str(run.cell.train_flags): run for run in runs}.values():
+        require_train_flags(run, known_here)
     return runs
 
 
