@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from attn_nmt.command_line import UsageError
+from attn_nmt.study.commands import plan
+from attn_nmt.study.training_time import Corpus
 
 
 def test_the_command_prints_a_script_with_costs_and_runs_nothing(
@@ -19,7 +22,8 @@ def test_the_command_prints_a_script_with_costs_and_runs_nothing(
     line = f"plan {grid} --size wmt_en_de --seeds 3 4 --data-bin {data_bin} --out {tmp_path}/runs"
     lines = study(f"{line} --lr 0.1 --adam-betas '(0.9, 0.98)'").splitlines()
     assert lines[0].startswith("# 4 trainings;")
-    comments = [line for line in lines[1:] if line.startswith("#")]
+    assert lines[1] == f"# time: not estimated, since {data_bin} holds no training data"
+    comments = [line for line in lines[2:] if line.startswith("#")]
     assert comments[1] == ("# self_attn_terms=1111: 2.738 G multiply-adds, 48,857,088 parameters")
     commands = [shlex.split(line, comments=True) for line in lines]
     commands = [words for words in commands if words]
@@ -79,3 +83,22 @@ def test_a_misspelt_flag_is_refused(
     with pytest.raises(UsageError, match="the nearest is '--average'.$"):
         study(line)
     assert not (tmp_path / "runs").exists()
+
+
+def test_time_is_estimated_for_each_cell_and_in_all(
+    study: Any, data_bin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "read_corpus", lambda _: Corpus(1000, 20.0, 500))
+    grid = tmp_path / "own.yaml"
+    grid.write_text("vary: {max_update: [10000, 20000, 0]}")
+    line = f"plan {grid} --size wmt_en_de --seeds 1 2 --data-bin {data_bin}"
+    lines = study(f"{line} --rate 2e14").splitlines()
+    assert lines[2] == "# from 2e+05 G multiply-adds per second, as given by --rate"
+    assert lines[3] == "# without the start, validation, checkpoints and scoring of each training"
+    assert lines[4] == "# without max_update=0: no limit of updates or epochs"
+    times = [re.search(r"about ([\d.]+) minutes", line) for line in lines if line[:1] == "#"]
+    total, first, second = (float(match[1]) for match in times if match)
+    assert second == pytest.approx(2 * first, abs=0.1)
+    assert total == pytest.approx(2 * (first + second), abs=0.3)
+    assert "time: not estimated" in study(f"{line} --rate none").splitlines()[1]
+    assert "minutes" not in study(f"{line} --rate none")
