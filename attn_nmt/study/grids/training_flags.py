@@ -24,8 +24,9 @@ RESERVED_FLAGS = (
     "--nodes",
     "--node-rank",
     "--master",
+    "--dry-run",
 )
-"""Set by the plan, or different on each node."""
+"""Set by the plan, different on each node, or of no training: ``plan`` is the dry run of a grid."""
 _COMMAND_LINE_ONLY = ("--cpu",)
 """Of the machine, not of a model; the executors look for it there."""
 

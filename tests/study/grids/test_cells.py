@@ -146,7 +146,7 @@ def test_a_file_with_nothing_to_vary_is_one_cell(tmp_path: Path) -> None:
                 f"vary: {{{name}: [1]}}",
                 "since the plan or its command line sets it, but is given.",
             )
-            for name in ("seed", "save_dir", "arch", "user_dir", "nodes", "cpu")
+            for name in ("seed", "save_dir", "arch", "user_dir", "nodes", "cpu", "dry_run")
         ),
         (
             "vary: {tokenizer: [a b, ab]}",
