@@ -11,6 +11,7 @@
 - ``model_costs``: what a model costs
 - ``grids``: which models are compared, and the trainings that this takes
 - ``flags``: the models' flags on a command line, as a configuration, and in words
+- ``colours``: of lines and arrows
 - ``tables``: rows as a table, CSV or JSON
 - ``paper``: the paper's tables
 """
