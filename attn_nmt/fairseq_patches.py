@@ -23,6 +23,7 @@ from fairseq.data import data_utils, iterators
 from fairseq.distributed import utils as distributed_utils
 from fairseq.file_io import PathManager
 from fairseq.tasks.fairseq_task import FairseqTask
+from fairseq.tasks.translation import TranslationTask
 
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError, describe_os_error
@@ -42,12 +43,28 @@ def apply() -> None:
     checkpoint_utils.load_checkpoint_to_cpu = _through_gate(checkpoint_utils.load_checkpoint_to_cpu)
     checkpoint_utils.load_checkpoint = _once_and_alone(checkpoint_utils.load_checkpoint)
     FairseqTask.get_batch_iterator = _resume_with_same_batches(FairseqTask.get_batch_iterator)
+    TranslationTask.setup_task = classmethod(_require_data(TranslationTask.setup_task.__func__))
     options.parse_args_and_arch = _check_precision(options.parse_args_and_arch)
     # It stands for the tensors in the state that one process broadcasts when several resume;
     # torch would refuse it otherwise, and no training of several processes could be resumed.
     torch.serialization.add_safe_globals([distributed_utils._TensorPlaceholder])
     atexit.register(_stop_prefetching)
     sys.excepthook = _in_a_sentence(sys.excepthook)
+
+
+def _require_data(setup_task: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse a configuration without data, at which fairseq fails with a TypeError.
+
+    Hydra prints a traceback of every exception, so this ends the process.
+    """
+
+    @functools.wraps(setup_task)
+    def checked(cls: type[TranslationTask], cfg: Any, **options: Any) -> Any:
+        if cfg.data is None:
+            sys.exit("error: task.data must be what fairseq-preprocess wrote, but is not given.")
+        return setup_task(cls, cfg, **options)
+
+    return checked
 
 
 def _keep_last_batch(batch_by_size: Callable[..., list[Any]]) -> Callable[..., list[Any]]:

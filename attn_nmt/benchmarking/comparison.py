@@ -69,7 +69,8 @@ def measure(rows: Sequence[Row], rounds: int, rate: float) -> Iterator[Measured]
 
     ``time`` and ``memory`` are ratios, ``low`` and ``high`` the quartiles of the time; ``shares``
     and ``other shares`` are those of the parts of our search and of the baseline's, of decoding;
-    ``roofline`` is the FLOPs utilisation of our model: its multiply-adds per second over ``rate``.
+    ``rate`` are the multiply-adds per second of our model, and ``roofline`` its FLOPs utilisation:
+    that number over the argument ``rate``.
     """
     for _, group in groupby(rows, key=lambda row: (row.work, row.baseline, row.sizes, row.on_gpu)):
         together = list(group)
@@ -92,6 +93,7 @@ def _not_measured(row: Row) -> Measured:
         "high": None,
         "memory goal": row.memory_goal,
         "memory": None,
+        "rate": None,
         "roofline": None,
         "shares": None,
         "other shares": None,
@@ -112,7 +114,8 @@ def _measure_together(rows: Sequence[Row], rounds: int, rate: float) -> Iterator
     for number, row in enumerate(tqdm(rows, desc=f"{first.work}, memory and shares", leave=False)):
         result = _not_measured(row)
         result["time"], result["low"], result["high"] = ratio(times[number], times[_BASELINE])
-        result["roofline"] = counts[number] / min(times[number]) / rate
+        result["rate"] = counts[number] / min(times[number])
+        result["roofline"] = result["rate"] / rate
         own = _memory_or_shares(row.model, row)
         if "memory" in own:
             result["memory"] = own["memory"] / of_baseline["memory"]

@@ -72,7 +72,7 @@ def build(model: Model, words: Dictionary) -> Any:
 
 
 def _build(model: Model, task: Namespace) -> Any:
-    flags = Namespace(share_all_embeddings=True, **_MAX_POSITIONS, **model.flags)
+    flags = Namespace(**{"share_all_embeddings": True, **_MAX_POSITIONS, **model.flags})
     ARCH_CONFIG_REGISTRY[model.like or model.arch](flags)
     values = {**vars(AttnTransformerConfig()), **vars(flags), "_name": model.arch}
     if model.like is None:

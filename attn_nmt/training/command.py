@@ -133,6 +133,29 @@ def describe_batch(options: Options, world_size: int) -> str:
     return f"{line}{wanted}; wpb in the log counts target words"
 
 
+def describe_training(options: Options, commands: Sequence[Command], world_size: int) -> list[str]:
+    """Return as lines the recipe, with what overrides it, the size of an update, the commands."""
+    lines = ["recipe:"]
+    for name, value in _pairs(recipe(options)):
+        given = flag_value(options.flags, name)
+        override = "" if not value or given in (None, value) else f"  (overridden: {given})"
+        lines.append(f"  {shlex.join([name, value] if value else [name])}{override}")
+    lines += [describe_batch(options, world_size), "commands:" if commands[1:] else "command:"]
+    for command in commands:
+        variables = [f"{name}={value}" for name, value in command.environment.items()]
+        lines.append(f"  {' '.join([*variables, shlex.join(command.argv)])}")
+    return lines
+
+
+def _pairs(flags: Sequence[str]) -> list[tuple[str, str]]:
+    """Return each flag with its value, which is empty for a switch."""
+    return [
+        (flag, "" if following.startswith("--") else following)
+        for flag, following in zip(flags, [*flags, "--"][1:], strict=True)
+        if flag.startswith("--")
+    ]
+
+
 def uses_gpus(options: Options) -> bool:
     """Return whether the user lets fairseq-train use GPUs."""
     return flag_value(options.flags, "--cpu") is None

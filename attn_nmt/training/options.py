@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from argparse import ArgumentParser
+from argparse import Action, ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ class Options:
     nodes: int | None = None
     node_rank: int | None = None
     master: str | None = None
+    dry_run: bool = False
+    """Print what would be started, and start nothing."""
     flags: tuple[str, ...] = ()
     """Passed on to fairseq-train; they come last, and so override the recipe."""
 
@@ -65,9 +67,13 @@ def read(arguments: Sequence[str]) -> Options:
     return Options(**values, flags=tuple(flags))
 
 
-def flags() -> list[str]:
-    """Return the names of train.sh's own flags."""
-    return list(_parser()._option_string_actions)
+def flags() -> dict[str, Action]:
+    """Return train.sh's own flags."""
+    return {
+        flag: action
+        for flag, action in _parser()._option_string_actions.items()
+        if flag not in ("-h", "--help")
+    }
 
 
 def check_directories(options: Options) -> None:
@@ -136,6 +142,11 @@ def _parser() -> ArgumentParser:
     for flag, text in numbers.items():
         default = 4096 if flag == "--max-tokens" else None
         parser.add_argument(flag, metavar="N", type=positive(flag), default=default, help=text)
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the recipe, the size of an update and the command; start and create nothing",
+    )
     parser.add_argument("--update-freq", metavar="N", help="batches per update and device")
     parser.add_argument("--node-rank", metavar="R", help="index of this node, from 0")
     parser.add_argument("--master", metavar="HOST[:PORT]", help="where node 0 listens")

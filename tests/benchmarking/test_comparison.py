@@ -65,6 +65,7 @@ def test_a_goal_is_met_by_time_and_memory(
         "high": 1.0,
         "memory goal": 1.1,
         "memory": memory,
+        "rate": None,
         "roofline": None,
     }
     (shown,) = comparison_table([row])
@@ -89,6 +90,7 @@ def test_the_table_shows_what_the_json_holds(
     assert row["flags"] == {"encoder_layers": 1}
     assert 0 < row["low"] <= row["time"] <= row["high"]
     assert 0 < row["roofline"] < 1
+    assert row["rate"] > 0
     for shares in (row["shares"], row["other shares"]):
         assert sum(shares.values()) == pytest.approx(1.0)
         assert min(shares.values()) > 0

@@ -6,9 +6,11 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 from fairseq import options, tasks
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from support.commandline import (
@@ -24,6 +26,9 @@ from support.commandline import (
 
 import attn_nmt.models  # noqa: F401  registers the architectures
 from attn_nmt.checkpoints import load_checkpoint
+from attn_nmt.training.command import build_commands
+from attn_nmt.training.devices import Gpus, Nodes
+from attn_nmt.training.options import read
 
 HYDRA = (
     *("--config-dir", ROOT / "attn_nmt" / "config", "--config-name", "wmt_en_de"),
@@ -88,22 +93,77 @@ def test_the_printed_user_dir_works_in_any_directory(data_bin: Path, tmp_path: P
     assert logged(result.stdout + result.stderr, "num_updates", "train") == [1]
 
 
+def repository() -> set[Path]:
+    """What is in the repository, without what Python and the tools of the tests keep there."""
+    return {
+        path
+        for top in ROOT.iterdir()
+        if not top.name.startswith(".")
+        for path in (top, *top.rglob("*"))
+        if "__pycache__" not in path.parts
+    }
+
+
 def test_hydra_trains_from_the_yaml_file(data_bin: Path, tmp_path: Path) -> None:
     small = shlex.split(
         "optimization.max_update=2 dataset.max_tokens=500 model.encoder_layers=1 "
         "model.decoder_layers=1 model.encoder_embed_dim=64 model.decoder_embed_dim=64"
     )
-    places = (f"checkpoint.save_dir={tmp_path / 'run'}", f"hydra.run.dir={tmp_path}")
-    run_command("fairseq-hydra-train", *HYDRA, f"task.data={data_bin}", *places, *small)
+    before = repository()
+    places = (f"task.data={data_bin}", f"checkpoint.save_dir={tmp_path / 'run'}")
+    run_command("fairseq-hydra-train", *HYDRA, *places, *small)
+    assert repository() == before
+    assert {"checkpoint_last.pt", "hydra_train.log"} <= {
+        path.name for path in (tmp_path / "run").iterdir()
+    }
     state = load_checkpoint(tmp_path / "run" / "checkpoint_last.pt")
     assert state["optimizer_history"][-1]["num_updates"] == 2
     assert state["cfg"]["model"]["_name"] == "attn_transformer"
     assert state["cfg"]["model"]["encoder_ffn_embed_dim"] == 2048
+    assert state["cfg"]["optimization"]["update_freq"] == [7]
     validate(data_bin, tmp_path / "run" / "checkpoint_last.pt")
 
 
+def numbers(value: Any) -> list[float]:
+    """Return one number or a list of them; YAML reads 1e-7 as text."""
+    return [float(value)] if isinstance(value, float | int | str) else [float(n) for n in value]
+
+
+def test_the_yaml_file_has_the_recipe(data_bin: Path) -> None:
+    """Every value that train.sh gives fairseq-train on one device."""
+    config = yaml.safe_load((ROOT / "attn_nmt" / "config" / "wmt_en_de.yaml").read_text())
+    arch = "attn_transformer_wmt_en_de"
+    given = read([arch, str(data_bin), "run"])
+    (command,) = build_commands(given, Gpus(0, bf16=False), Nodes(1, 0, "127.0.0.1", 1))
+    args = options.parse_args_and_arch(
+        options.get_training_parser(), input_args=list(command.argv[3:])
+    )
+    recipe = convert_namespace_to_omegaconf(args)
+    for group in ("optimization", "dataset", "lr_scheduler", "criterion", "checkpoint"):
+        for name, value in config[group].items():
+            if name not in ("_name", "save_dir"):
+                assert numbers(value) == pytest.approx(numbers(recipe[group][name])), name
+
+
+def test_hydra_refuses_missing_data_in_a_sentence(tmp_path: Path) -> None:
+    before = repository()
+    log = fairseq("hydra-train", *HYDRA, f"checkpoint.save_dir={tmp_path / 'run'}", check=False)
+    assert log.splitlines()[-1] == (
+        "error: task.data must be what fairseq-preprocess wrote, but is not given."
+    )
+    assert "Traceback" not in log
+    assert repository() == before
+
+
+def test_hydra_refuses_a_missing_save_dir_by_name(data_bin: Path) -> None:
+    before = repository()
+    log = fairseq("hydra-train", *HYDRA, f"task.data={data_bin}", check=False)
+    assert "checkpoint_save_dir_must_be_given" in log and "begin training" not in log
+    assert repository() == before
+
+
 def test_hydra_refuses_a_misspelt_field(data_bin: Path, tmp_path: Path) -> None:
-    fields = (f"task.data={data_bin}", "+model.encoder_layer=1", f"hydra.run.dir={tmp_path}")
+    fields = (f"task.data={data_bin}", "+model.encoder_layer=1", f"checkpoint.save_dir={tmp_path}")
     log = fairseq("hydra-train", *HYDRA, *fields, check=False)
     assert "encoder_layer" in log.splitlines()[-1] or "Key 'encoder_layer'" in log
 

@@ -147,6 +147,28 @@ def test_the_files_of_a_run_hold_its_result_configuration_and_environment(
     assert environment["data_card"]["corpus"] == "copy"
 
 
+def test_a_grid_of_learning_rates_is_trained_kept_and_reported(
+    data_bin: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid, out = tmp_path / "own.yaml", tmp_path / "runs"
+    training = {"max_tokens": 1500, "tokens_per_update": 1500, "max_update": 4, "log_interval": 1}
+    grid.write_text(json.dumps({"base": training, "vary": {"lr": [0.001, 0.00001]}}))
+    words = (grid, "--size", "tiny", "--data-bin", data_bin, "--out", out, *SMALL)
+    cells = ["lr=0.001", "lr=1e-05"]
+    assert [row[:3] for row in table(run(*words))[1:]] == [[cell, "1", "done"] for cell in cells]
+    for cell_name, lr in zip(cells, (0.001, 0.00001), strict=True):
+        content = result(out / "own" / cell_name / "seed1")
+        assert (content["train_flags"], content["updates"]) == ({**training, "lr": lr}, 4)
+        config = json.loads((out / "own" / cell_name / "seed1" / "config.json").read_text())
+        assert config["optimization"]["lr"] == [lr]
+    assert [row[:3] for row in table(run(*words))[1:]] == [[cell, "1", "kept"] for cell in cells]
+    monkeypatch.setattr(sys, "argv", ["study", "report", str(out), "--baseline", cells[0]])
+    main()
+    report = (out / "report" / "own.md").read_text()
+    assert all(f"| {cell} |" in report for cell in cells)
+    assert "differ in flags" not in report
+
+
 def test_the_commands_are_those_of_plan(first_start: Any, grid: Path, data_bin: Path) -> None:
     out, _ = first_start
     words = process("plan", *arguments(grid, data_bin, out, "--average", 3))

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -170,6 +171,61 @@ def test_two_nodes_train_together(data_bin: Path, tmp_path: Path) -> None:
     assert [node.returncode for node in nodes] == [0, 0], logs
     assert "training on 2 devices" in logs[0]
     assert updates(tmp_path / "run") == 2
+
+
+def test_a_dry_run_prints_everything_and_creates_nothing(
+    data_bin: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(training, "launch", lambda _: pytest.fail("nothing may start"))
+    flags = ("--dry-run", "--tokens-per-update", 4000, "--processes", 2, "--adam-betas", "(0.8, 1)")
+    before = {path: path.stat().st_mtime_ns for path in (data_bin, *data_bin.iterdir())}
+    monkeypatch.setattr(sys, "argv", ["train.sh", *arguments(data_bin, tmp_path / "run", *flags)])
+    training.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "recipe:"
+    assert "  --optimizer adam" in lines and "  --share-all-embeddings" in lines
+    assert "  --lr 0.001  (overridden: 0.005)" in lines
+    assert "  --adam-betas '(0.9, 0.98)'  (overridden: (0.8, 1))" in lines
+    assert "  --max-update 100000" in lines
+    end = lines.index("commands:")
+    assert lines[end - 1].startswith(
+        "batch: 1500 tokens x 2 devices x update-freq 1 = 3000 tokens per update (wanted 4000)"
+    )
+    commands = [shlex.split(line) for line in lines[end + 1 :]]
+    assert len(commands) == 2
+    for rank, words in enumerate(commands):
+        assert words[:5] == [
+            *("OMP_NUM_THREADS=1", "CUDA_VISIBLE_DEVICES=", sys.executable),
+            *("-m", "fairseq_cli.train"),
+        ]
+        assert words[words.index("--distributed-rank") + 1] == str(rank)
+        assert "--dry-run" not in words
+    assert list(tmp_path.iterdir()) == []
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_a_dry_run_leaves_a_save_dir_as_it_is(
+    data_bin: Path,
+    undisturbed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Even one whose last checkpoint a real start would replace; on several nodes, as node 0."""
+    monkeypatch.setattr(training, "launch", lambda _: pytest.fail("nothing may start"))
+    save_dir = tmp_path / "run"
+    shutil.copytree(undisturbed, save_dir)
+    (save_dir / "checkpoint_last.pt").write_bytes(b"truncated")
+    before = {path: path.read_bytes() for path in save_dir.iterdir()}
+    words = arguments(data_bin, save_dir, "--dry-run", "--nodes", 2)
+    monkeypatch.setattr(sys, "argv", ["train.sh", *words])
+    training.main()
+    printed = capsys.readouterr().out
+    assert "tokens x 2 devices x update-freq" in printed and "\ncommand:\n" in printed
+    assert {path: path.read_bytes() for path in save_dir.iterdir()} == before
 
 
 def test_train_sh_reports_bad_input_in_one_sentence(data_bin: Path, tmp_path: Path) -> None:

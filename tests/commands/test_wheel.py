@@ -45,6 +45,8 @@ def test_it_works_as_user_dir(
 ) -> None:
     user_dir = attn_nmt("path").strip()
     assert user_dir == str(site / "attn_nmt")
+    assert (site / "attn_nmt" / "config" / "wmt_en_de.yaml").is_file()
+    assert (site / "attn_nmt" / "study" / "reporting" / "page.html").is_file()
     words = ("fairseq-validate", data_bin, "--user-dir", user_dir, "--max-tokens", 2000)
     words += ("--path", trained / "checkpoint_best.pt", "--task", "translation")
     result = run_command("env", f"PYTHONPATH={site}", *words, cwd=tmp_path)

@@ -43,7 +43,7 @@ def finished(
     flags = changes.get("flags", {})
     train = ["python", "-m", "attn_nmt.training", "attn_transformer_tiny"]
     train += [str(data_bin), str(folder)]
-    for name, value in flags.items():
+    for name, value in {**flags, **changes.get("train_flags", {})}.items():
         train += ["--" + name.replace("_", "-"), str(value)]
     train += ["--lr", "0.1", "--seed", str(seed)]
     result = {

@@ -70,8 +70,6 @@ def run_grid(options: Namespace) -> None:
     """
     execute = executor(options)
     runs = planned_runs(options)
-    if not options.data_bin.is_dir():
-        raise UsageError(f"--data-bin must be a directory, but {options.data_bin} is not one.")
     for run in runs:
         require_same_commands(run)
         require_same_data(run)

@@ -1,21 +1,41 @@
 """Grids and their cells: the models that the paper compares, or those of a user's own YAML file.
 
-::
+A file has two sections: ``base`` holds the flags of all cells, ``vary`` lists of values that
+multiply. Names are those of the flags without dashes and with underscores in their place: of the
+models, of fairseq-train and of train.sh. Two models with two depths each, four cells::
 
     base: {deformable_kernel_size: 3}
     vary:
       self_attn_terms: ["1111", "0110"]
       encoder_layers: [2, 4]
 
-makes four cells. ``base`` holds the flags of all cells, ``vary`` lists of values that multiply;
-names are those of the flags, with underscores.
+Three learning rates with two dropouts, six cells of the same model::
+
+    base: {self_attn_terms: "0110", warmup_updates: 2000, max_update: 20000}
+    vary:
+      lr: [0.0005, 0.001, 0.002]
+      dropout: [0.1, 0.3]
+
+Models and the training together, eight cells::
+
+    vary:
+      self_attn_type: [relative, dynamic]
+      tokens_per_update: [15000, 30000]
+      adam_betas: ["(0.9, 0.98)", "(0.9, 0.997)"]
+
+Numbers stand as they are; text that YAML reads as something else stands in quotes, as do terms, on
+and off; a switch is true or false. A flag that the plan sets (``seed``, ``save_dir``, ...) or that
+is of the machine (``cpu``) has no place in a file.
 """
 
 from __future__ import annotations
 
+import ast
 import itertools
 import math
+import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,14 +50,20 @@ from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.mechanisms import NO_SUBLAYER, SELF_ATTENTION
 from attn_nmt.study import paper
 from attn_nmt.study.flags import MODEL_FIELDS, require_known
+from attn_nmt.study.grids.training_flags import is_reserved, training_flags, value_type
 from attn_nmt.terms import ALL_TERMS
 
 DEFORMABLE_TAPS = 3
 """The kernel size of the paper's Figure 2 (c)."""
 _SECTIONS = ("base", "vary")
-_MAX_BYTES, _MAX_CELLS = 1 << 14, 10_000
+_MAX_BYTES, _MAX_CELLS, _MAX_NAME = 1 << 14, 10_000, 200
+_NOT_IN_NAMES = re.compile(r"[^\w.,:=-]")
 _MAX_PROBLEM = 300
-_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false"}
+_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
+    int: ((int,), "a whole number"),
+    float: ((float, int), "a number"),
+    bool: ((bool,), "true or false"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +76,8 @@ class Cell:
     """Fields of :class:`AttnTransformerConfig`, added to ``--arch attn_transformer_SIZE``."""
     compared_to: str | None = None
     """The cell that the paper compares it with."""
+    train_flags: dict[str, Any] = field(default_factory=dict)
+    """Flags of fairseq-train and train.sh, by name, that are none of the models."""
 
 
 def _paper_cell(name: str, compared_to: str | None = None) -> Cell:
@@ -128,10 +156,40 @@ def _read_file(path: Path) -> list[Cell]:
     combinations = [
         dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())
     ]
-    return [
-        Cell("+".join(f"{name}={value}" for name, value in flags.items()) or "base", base | flags)
-        for flags in combinations
-    ]
+    return _named_cells(path, base, combinations)
+
+
+def _named_cells(
+    path: Path, base: dict[str, Any], combinations: Sequence[dict[str, Any]]
+) -> list[Cell]:
+    """Return one cell for each combination, named after its values.
+
+    Raises:
+        UsageError: if a name is too long for a directory, or two are the same.
+    """
+    cells: dict[str, Cell] = {}
+    for varied in combinations:
+        name = "+".join(name_part(*pair) for pair in varied.items()) or "base"
+        if len(name.encode()) > _MAX_NAME:
+            raise UsageError(
+                f"{path} must vary flags whose values make a name of at most {_MAX_NAME} bytes, "
+                f"but one is {shown(name)}."
+            )
+        if name in cells:
+            raise UsageError(
+                f"{path} must have values that differ in letters or digits, but two cells are "
+                f"named {shown(name)}."
+            )
+        flags = base | varied
+        model_flags = {key: value for key, value in flags.items() if key in MODEL_FIELDS}
+        train_flags = {key: value for key, value in flags.items() if key not in MODEL_FIELDS}
+        cells[name] = Cell(name, model_flags, train_flags=train_flags)
+    return list(cells.values())
+
+
+def name_part(flag: str, value: Any) -> str:
+    """Return how the name of a cell says that a flag varies: no character that shells read."""
+    return f"{flag}={_NOT_IN_NAMES.sub('', str(value))}"
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -162,8 +220,13 @@ def _read_section(path: Path, section: str, flags: Any) -> dict[str, Any]:
         return {}
     if not isinstance(flags, dict):
         raise UsageError(f"{section} of {path} must be flags with values, but is {shown(flags)}.")
-    for name in flags:
-        require_known(f"a flag in {section} of {path}", str(name), MODEL_FIELDS)
+    for name in map(str, flags):
+        if is_reserved(name):
+            raise UsageError(
+                f"{name} must be left out of {section} of {path}, since the plan or its command "
+                "line sets it, but is given."
+            )
+        require_known(f"a flag in {section} of {path}", name, (*MODEL_FIELDS, *training_flags()))
     return {str(name): value for name, value in flags.items()}
 
 
@@ -183,9 +246,25 @@ def _require_list(path: Path, name: str, values: Any) -> None:
 
 def _require_type(path: Path, name: str, value: Any) -> None:
     """Refuse a value that YAML reads differently than intended: 0110 is 72 in octal, on is true."""
-    wanted = interpret_dc_type(AttnTransformerConfig.__dataclass_fields__[name].type)
-    wanted = wanted if wanted in _TYPE_NAMES else str
-    fits = type(value) is wanted or (wanted is float and type(value) is int)
-    if not fits:
-        type_name = _TYPE_NAMES.get(wanted, "text in quotes")
+    if name in MODEL_FIELDS:
+        wanted = interpret_dc_type(AttnTransformerConfig.__dataclass_fields__[name].type)
+        types, type_name = _TYPES.get(wanted, ((str,), "text in quotes"))
+    else:
+        wanted = value_type(name)
+        types, type_name = _TYPES.get(wanted, ((str, int, float), "text or a number"))
+    if type(value) not in types:
         raise UsageError(f"{name} in {path} must be {type_name}, but is {shown(value)}.")
+    if isinstance(value, str) and name not in MODEL_FIELDS:
+        _require_plain(path, name, value)
+
+
+def _require_plain(path: Path, name: str, text: str) -> None:
+    """Refuse text that would run as code: fairseq calls ``eval`` on some values of flags."""
+    if "(" not in text:
+        return
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        raise UsageError(
+            f"{name} in {path} must be text without calls, but is {shown(text)}."
+        ) from error

@@ -19,22 +19,13 @@ from attn_nmt.study.flags import (
     require_known,
 )
 from attn_nmt.study.grids.cells import Cell
+from attn_nmt.study.grids.training_flags import RESERVED_FLAGS, require_unset
 from attn_nmt.training import options as training_options
 from attn_nmt.training.command import build_commands as training_commands
 from attn_nmt.training.devices import Gpus, Nodes
 
 AVERAGED = 5
 """How many checkpoints are averaged, as Vaswani et al. (2017) do for their base model."""
-_RESERVED_FLAGS = (
-    "--arch",
-    "-a",
-    "--seed",
-    "--save-dir",
-    "--user-dir",
-    "--nodes",
-    "--node-rank",
-    "--master",
-)
 
 
 @dataclass(frozen=True)
@@ -44,7 +35,7 @@ class Run:
     cell: Cell
     arch: str
     flags: dict[str, Any]
-    """Those of the cell and of the command line."""
+    """Fields of the model: those of the cell and of the command line."""
     config: AttnTransformerConfig
     seed: int
     data_bin: Path
@@ -94,14 +85,15 @@ def plan_runs(
     if len(set(seeds)) < len(seeds):
         raise UsageError(f"--seeds must have no number twice, but are {' '.join(map(str, seeds))}.")
     for word in train_flags:
-        if word.partition("=")[0] in _RESERVED_FLAGS:
+        if word.partition("=")[0] in RESERVED_FLAGS:
             raise UsageError(f"{word} must be left out, since the plan sets it, but is given.")
     arch = arch_of_size(size)
     runs = []
     for cell in cells:
         flags = merge_flags(cell.flags, model_flags)
         config = read_config(arch, flags)
-        words = [*as_command_line(flags), *train_flags]
+        require_unset(cell.train_flags, train_flags)
+        words = [*as_command_line(flags), *as_command_line(cell.train_flags), *train_flags]
         for seed in seeds:
             save_dir = out / cell.name / f"seed{seed}"
             # attn_nmt.training adds the paper's recipe, which these flags override.
@@ -140,5 +132,6 @@ def require_train_flags(run: Run, known_elsewhere: Iterable[str] = ()) -> None:
 
 def _refuse(message: str) -> NoReturn:
     raise UsageError(
-        f"Flags that are passed on must be as fairseq-train takes them, but {message}."
+        "Flags that are passed on must be as fairseq-train takes them, but "
+        f"{message.replace('<lambda>', 'list')}."
     )

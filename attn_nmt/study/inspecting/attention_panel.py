@@ -50,10 +50,18 @@ def attention_panel(
         panel,
         mechanism=mechanism,
         notes=_notes(module),
-        pictures=view.pictures(rows, columns),
+        pictures=view.pictures(rows, columns, _axes(panel)),
         shares=view.shares(),
         arrays=view.arrays(),
     )
+
+
+def _axes(panel: Panel) -> tuple[str, str]:
+    """Return what rows and columns are."""
+    if panel.path.endswith("encoder_attn"):
+        return "target token to be predicted (query)", "source token (key)"
+    token = "source token" if panel.path.startswith("encoder") else "target token read"
+    return f"{token} (query)", f"{token} (key)"
 
 
 def _notes(module: RelativeMultiheadAttention) -> list[str]:
@@ -120,8 +128,13 @@ class AttentionView:
         """Return the share of a term in KL(w || u) + KL(u || w), in nats: (H, Lq)."""
         return (self.weights * self.centred(term)).sum(-1)
 
-    def pictures(self, rows: Sequence[str], columns: Sequence[str]) -> list[Picture]:
-        """Return the weights, and of each term its energies and the weights it gives alone."""
+    def pictures(
+        self, rows: Sequence[str], columns: Sequence[str], axes: tuple[str, str]
+    ) -> list[Picture]:
+        """Return the weights, and of each term its energies and the weights it gives alone.
+
+        ``axes`` says what rows and columns are.
+        """
 
         def picture(name: str, meaning: str, values: Tensor, kind: str) -> Picture:
             return Picture(
@@ -132,6 +145,7 @@ class AttentionView:
                 "may not be seen",
                 rows,
                 columns,
+                *axes,
                 kind,
                 is_derived=meaning is _ALONE,
             )

@@ -137,6 +137,8 @@ class KernelView:
                 "outside the kernel's window",
                 tokens,
                 ["before the sentence", *tokens, "after the sentence"],
+                "token",
+                "token that is read",
             ),
             self._by_tap(tokens),
         ]
@@ -156,6 +158,8 @@ class KernelView:
             "outside the sentence, counts as zero",
             rows,
             columns,
+            "token",
+            "distance of the tap, tokens",
         )
 
     def arrays(self) -> dict[str, Array]:

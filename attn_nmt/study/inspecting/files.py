@@ -14,8 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from attn_nmt.atomic import replacing
+from attn_nmt.study.colours import COLOURS
 from attn_nmt.study.inspecting.capture import Sentence
-from attn_nmt.study.inspecting.panel_data import Array, Panel, TermShares
+from attn_nmt.study.inspecting.panel_data import Array, Arrows, Panel, TermShares
 from attn_nmt.study.inspecting.pictures import write_picture
 
 PAGE, PICTURES, ARRAYS = "index.html", "pictures", "arrays.npz"
@@ -140,12 +141,19 @@ def page_data(panels: Sequence[Panel]) -> list[dict[str, Any]]:
             "path": panel.path,
             "title": panel.title,
             "notes": list(panel.notes),
-            "pictures": [_rounded_fields(asdict(picture)) for picture in panel.pictures],
-            "arrows": None if panel.arrows is None else _rounded_fields(asdict(panel.arrows)),
+            "pictures": [
+                {**_rounded_fields(asdict(picture)), "unit": picture.unit}
+                for picture in panel.pictures
+            ],
+            "arrows": None if panel.arrows is None else _arrows(panel.arrows),
             "shares": None if panel.shares is None else _share_table(panel.shares),
         }
         for panel in panels
     ]
+
+
+def _arrows(arrows: Arrows) -> dict[str, Any]:
+    return {**_rounded_fields(asdict(arrows)), "colours": list(COLOURS.values())}
 
 
 def relative_shares(shares: TermShares, head: int | None = None) -> list[float | None]:

@@ -41,10 +41,18 @@ class Picture:
     """Why a cell is masked, in a few words."""
     rows: Sequence[str]
     columns: Sequence[str]
+    row_axis: str
+    """What a row is, in a few words."""
+    column_axis: str
     kind: str = "weight"
     """"weight", at least 0; or "energy", of either sign, and those of a panel add up."""
     is_derived: bool = False
     """True if it follows from the other pictures, and need not be printed beside them."""
+
+    @property
+    def unit(self) -> str:
+        """What the colours stand for."""
+        return "energy, nats" if self.kind == "energy" else "weight"
 
 
 @dataclass(frozen=True)

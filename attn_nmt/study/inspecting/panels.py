@@ -22,19 +22,22 @@ NAMES = {
     "context_broadcast": "context broadcasting",
 }
 """The sublayers of a layer in words."""
-ALIGNMENT = "alignment"
+ALIGNMENT, NOTHING = "alignment", "none"
 
 _MakePanel = Callable[[Panel, Any, Mapping[str, Tensor], Sequence[str], Sequence[str]], Panel]
 
 
 def make_panels(sublayers: Sequence[Sublayer], sentence: Sentence) -> list[Panel]:
-    """Return one panel per sublayer, in their order, and last the alignment.
+    """Return the alignment, then one panel per sublayer, in their order.
+
+    A kind of sublayer that no layer has is left out.
 
     Raises:
         ValueError: if a mechanism names a panel that does not exist.
     """
     panels = [_panel(sublayer, sentence) for sublayer in sublayers]
-    return [*panels, _alignment(panels, sentence)]
+    present = {panel.part for panel in panels if panel.mechanism != NOTHING}
+    return [_alignment(panels, sentence), *(panel for panel in panels if panel.part in present)]
 
 
 def broadcast_panel(
@@ -76,7 +79,7 @@ def _panel(sublayer: Sublayer, sentence: Sentence) -> Panel:
         part=f"{sublayer.side.capitalize()}: {name}",
         layer=str(sublayer.layer + 1),
         path=sublayer.path,
-        mechanism="none",
+        mechanism=NOTHING,
         notes=[f"This layer has no {name}: there is nothing to show."],
     )
     if module is None or sublayer.mechanism is None:
@@ -104,6 +107,8 @@ def _alignment(panels: Sequence[Panel], sentence: Sentence) -> Panel:
         "",
         sentence.target_tokens,
         sentence.source_tokens,
+        "target token to be predicted",
+        "source token",
     )
     return Panel(
         part="Decoder: alignment",

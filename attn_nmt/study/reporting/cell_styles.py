@@ -1,8 +1,6 @@
 """How each cell of a grid is drawn: one colour, marker and dash, the same in every figure.
 
-The colours are those of Okabe and Ito (2008, "Color Universal Design"), which readers with any
-common kind of colour blindness can tell apart, without yellow, which is too pale on white. After
-seven cells they repeat with another marker and dash.
+After seven cells the colours repeat with another marker and dash.
 """
 
 from __future__ import annotations
@@ -11,15 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-COLOURS = {
-    "blue": "#0072B2",
-    "vermilion": "#D55E00",
-    "bluish green": "#009E73",
-    "reddish purple": "#CC79A7",
-    "orange": "#E69F00",
-    "sky blue": "#56B4E9",
-    "black": "#000000",
-}
+from attn_nmt.study.colours import COLOURS
+
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 Dash = Literal["-", "--", ":", "-."]
 DASHES: tuple[Dash, ...] = ("-", "--", ":", "-.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attn_nmt.study.flags import arch_of_size, as_command_line
+from attn_nmt.study.grids.cells import name_part
 from attn_nmt.study.model_costs import PAPER_SIZE
 from attn_nmt.study.reporting.results import CellResults, GridResults, SeedResult
 from attn_nmt.study.reporting.seed_tests import SeedTest
@@ -162,12 +163,13 @@ def _result(run: SeedResult) -> dict[str, Any]:
 def _training_flags(cell: CellResults, run: SeedResult) -> str:
     """Return the flags of the training without those that define the cell."""
     result = _result(run)
+    flags = {**result["flags"], **result["train_flags"]}
     words = [str(word) for word in result["train"]]
-    model_flags = as_command_line(result["flags"])
-    end = _TRAIN_WORDS + len(model_flags)
-    start = end if words[_TRAIN_WORDS:end] == model_flags else _TRAIN_WORDS
+    grid_words = as_command_line(flags)
+    end = _TRAIN_WORDS + len(grid_words)
+    start = end if words[_TRAIN_WORDS:end] == grid_words else _TRAIN_WORDS
     train_flags = words[start:-2]  # the seed is the last flag
-    common = as_command_line(_without_flags_of_cell(cell, result["flags"]))
+    common = as_command_line(_without_flags_of_cell(cell, flags))
     return shlex.join([*common, *train_flags]) or "none"
 
 
@@ -175,7 +177,8 @@ def _without_flags_of_cell(cell: CellResults, flags: dict[str, Any]) -> dict[str
     if cell.flags is not None:
         return {name: value for name, value in flags.items() if name not in cell.flags}
     # In a user's grid the name of a cell lists the flags that define it.
-    return {name: value for name, value in flags.items() if f"{name}={value}" not in cell.name}
+    named = cell.name.split("+")
+    return {name: value for name, value in flags.items() if name_part(name, value) not in named}
 
 
 def _data(run: SeedResult) -> str:

@@ -22,6 +22,7 @@ _RESULT_TYPES: dict[str, tuple[type, ...]] = {
     "seed": (int,),
     "arch": (str,),
     "flags": (dict,),
+    "train_flags": (dict,),
     "train": (list,),
     "averaged": (bool,),
     "checkpoints": (list,),
@@ -192,6 +193,7 @@ def _checked_result(directory: Path, cell: str, seed: int) -> dict[str, Any] | N
     result, path = read_result(directory), directory / RESULT
     if result is None:
         return None
+    result.setdefault("train_flags", {})  # which the first versions of ``run`` did not write
     _require(path, result, _RESULT_TYPES)
     _require(path, result["scores"], _SCORE_TYPES)
     if (result["cell"], result["seed"]) != (cell, seed):

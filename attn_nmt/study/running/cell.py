@@ -194,6 +194,7 @@ def _result(run: Run, averaged: bool, checkpoints: list[str]) -> dict[str, Any]:
         "seed": run.seed,
         "arch": run.arch,
         "flags": run.flags,
+        "train_flags": run.cell.train_flags,
         "data_bin": str(run.data_bin.resolve()),
         "train": run.train,
         "evaluate": run.evaluate if averaged else run.evaluate_one,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import dedent
+from typing import Any
 
 import pytest
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.models.architectures import SIZES
 from attn_nmt.study.flags import arch_of_size, read_config
+from attn_nmt.study.grids import cells as cells_module
 from attn_nmt.study.grids.cells import GRIDS, read_grid
 from attn_nmt.terms import ALL_TERMS
 
@@ -60,6 +63,56 @@ def test_lists_of_a_file_multiply(tmp_path: Path) -> None:
     }
 
 
+def examples() -> list[str]:
+    """Return the files in the docstring of the module."""
+    return [
+        dedent(block) for block in re.findall(r"::\n\n((?: {4}.*\n)+)", cells_module.__doc__ or "")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("example", "names", "flags", "train_flags"),
+    [
+        (
+            0,
+            [f"self_attn_terms={t}+encoder_layers={n}" for t in ("1111", "0110") for n in (2, 4)],
+            {"deformable_kernel_size": 3, "self_attn_terms": "0110", "encoder_layers": 4},
+            {},
+        ),
+        (
+            1,
+            [f"lr={lr}+dropout={p}" for lr in (0.0005, 0.001, 0.002) for p in (0.1, 0.3)],
+            {"self_attn_terms": "0110", "dropout": 0.3},
+            {"warmup_updates": 2000, "max_update": 20000, "lr": 0.002},
+        ),
+        (
+            2,
+            [
+                f"self_attn_type={kind}+tokens_per_update={tokens}+adam_betas=0.9,{beta}"
+                for kind in ("relative", "dynamic")
+                for tokens in (15000, 30000)
+                for beta in (0.98, 0.997)
+            ],
+            {"self_attn_type": "dynamic"},
+            {"tokens_per_update": 30000, "adam_betas": "(0.9, 0.997)"},
+        ),
+    ],
+)
+def test_the_documented_examples_make_these_cells(
+    tmp_path: Path,
+    example: int,
+    names: list[str],
+    flags: dict[str, Any],
+    train_flags: dict[str, Any],
+) -> None:
+    assert len(examples()) == 3
+    path = tmp_path / "own.yaml"
+    path.write_text(examples()[example])
+    cells = read_grid(str(path))
+    assert [cell.name for cell in cells] == names
+    assert (cells[-1].flags, cells[-1].train_flags) == (flags, train_flags)
+
+
 def test_a_file_with_nothing_to_vary_is_one_cell(tmp_path: Path) -> None:
     path = tmp_path / "own.yml"
     path.write_text("base: {dropout: 0, log_offsets: true, deformable_kernel_size: 5}\n")
@@ -75,6 +128,32 @@ def test_a_file_with_nothing_to_vary_is_one_cell(tmp_path: Path) -> None:
             "vary: {self_atn_terms: ['1111']}",
             "must be a known name, but is 'self_atn_terms'; the nearest is 'self_attn_terms'.",
         ),
+        (
+            "vary: {warmup_update: [10]}",
+            "must be a known name, but is 'warmup_update'; the nearest is 'warmup_updates'.",
+        ),
+        ("vary: {lr: [[0.1, 0.2]]}", "must be text or a number, but is [0.1, 0.2]."),
+        ("base: {lr: true}", "must be text or a number, but is True."),
+        ("vary: {warmup_updates: [1.5]}", "must be a whole number, but is 1.5."),
+        ("base: {clip_norm: little}", "must be a number, but is 'little'."),
+        ("base: {fp16: 1}", "must be true or false, but is 1."),
+        (
+            "base: {adam_betas: '__import__(\"os\").getpid()'}",
+            "must be text without calls, but is '__import__(\"os\").getpid()'.",
+        ),
+        *(
+            (
+                f"vary: {{{name}: [1]}}",
+                "since the plan or its command line sets it, but is given.",
+            )
+            for name in ("seed", "save_dir", "arch", "user_dir", "nodes", "cpu", "dry_run")
+        ),
+        (
+            "vary: {tokenizer: [a b, ab]}",
+            "must have values that differ in letters or digits, but two cells are named "
+            "'tokenizer=ab'.",
+        ),
+        ("vary: {optimizer: [%s]}" % ("a" * 300), "...."),
         ("bass: {}", "must be one of base, vary, but is 'bass'; the nearest is 'base'."),
         # 0110 is the octal number 72 in YAML, on is true.
         ("vary: {self_attn_terms: [0110]}", "must be text in quotes, but is 72."),

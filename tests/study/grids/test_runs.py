@@ -54,6 +54,49 @@ def parsed_by_fairseq(flags: list[str]) -> Any:
     return options.parse_args_and_arch(options.get_training_parser(), input_args=flags)
 
 
+def test_flags_of_the_training_vary_with_the_cell(tmp_path: Path) -> None:
+    for lang in ("de", "en"):
+        (tmp_path / f"dict.{lang}.txt").write_text("word 1\n")
+    grid = tmp_path / "own.yaml"
+    grid.write_text(
+        "base: {fp16_no_flatten_grads: true, no_save: false, max_update: 7}\n"
+        "vary: {lr: [0.002, 1e-4], adam_betas: ['(0.9, 0.98)', '(0.8, 0.9)'], "
+        "warmup_updates: [3]}"
+    )
+    runs = planned(str(grid), seeds=[7], data_bin=tmp_path, train_flags=["--clip-norm", "2"])
+    parsed = []
+    for run in runs:
+        require_train_flags(run)
+        options = training_options.read(run.train[3:])
+        (command,) = build_commands(options, Gpus(0, bf16=False), Nodes(1, 0, "127.0.0.1", 1))
+        args = parsed_by_fairseq(list(command.argv[3:]))
+        parsed.append((args.lr, args.adam_betas))
+        assert (args.max_update, args.warmup_updates, args.clip_norm) == (7, 3, 2.0)
+        assert args.fp16_no_flatten_grads and not args.no_save
+    assert parsed == [
+        ([lr], betas) for lr in (0.002, 1e-4) for betas in ("(0.9, 0.98)", "(0.8, 0.9)")
+    ]
+    assert str(runs[3].save_dir).endswith("/lr=0.0001+adam_betas=0.8,0.9+warmup_updates=3/seed7")
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ("vary: {lr: [0.1, 0.2]}", "--lr"),
+        ("base: {batch_size: 3}", "--max-sentences=5"),
+        ("base: {tokens_per_update: 9}", "--tokens-per-update"),
+    ],
+)
+def test_a_flag_of_the_command_line_that_the_grid_sets_is_refused(
+    tmp_path: Path, content: str, word: str
+) -> None:
+    grid = tmp_path / "own.yaml"
+    grid.write_text(content)
+    message = f"^{word} must be left out where the grid sets it, but is given.$"
+    with pytest.raises(UsageError, match=message):
+        planned(str(grid), train_flags=[word, "1"])
+
+
 def test_every_run_has_its_own_directory() -> None:
     runs = planned("table2")
     directories = [str(run.save_dir) for run in runs]
@@ -140,6 +183,11 @@ def test_flags_that_the_training_accepts_are_accepted(run: Run, line: str) -> No
             "--max-epoch many",
             "Flags that are passed on must be as fairseq-train takes them, but "
             "argument --max-epoch: invalid int value: 'many'.",
+        ),
+        (
+            "--lr high",
+            "Flags that are passed on must be as fairseq-train takes them, but "
+            "argument --lr: invalid list value: 'high'.",
         ),
         ("--precision fp8", "--precision must be one of bf16, fp16, fp32, but is 'fp8'."),
     ],

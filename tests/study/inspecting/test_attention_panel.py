@@ -125,7 +125,7 @@ def test_a_constant_added_to_the_energies_of_a_term_changes_no_share() -> None:
 def test_the_weights_and_each_terms_energies_are_drawn() -> None:
     view = Case("0110", "cross").view
     rows, columns = [f"t{i}" for i in range(LENGTH)], [f"s{j}" for j in range(SOURCE)]
-    pictures = view.pictures(rows, columns)
+    pictures = view.pictures(rows, columns, ("query", "key"))
     drawn = {picture.name: picture for picture in pictures}
     exact(drawn["weights"].values, view.weights)
     exact(view.arrays()["energy.key_only"], view.energies["key_only"])
@@ -135,7 +135,5 @@ def test_the_weights_and_each_terms_energies_are_drawn() -> None:
         assert drawn[f"weights of {name} alone"].is_derived
         exact(drawn[f"weights of {name} alone"].values, view.alone(name))
     assert len(drawn) == 5 and all(picture.rows == rows for picture in pictures)
-    assert [picture.name for picture in Case("0010", "self").view.pictures([], [])] == [
-        "weights",
-        "energy of key_only",
-    ]
+    of_one_term = Case("0010", "self").view.pictures([], [], ("query", "key"))
+    assert [picture.name for picture in of_one_term] == ["weights", "energy of key_only"]

@@ -76,7 +76,7 @@ def close(actual: Any, expected: Tensor) -> None:
 def test_what_is_shown_gives_the_output_of_each_sublayer(model: Any) -> None:
     panels, sublayers = panels_of(model)
     output, _ = outputs(model)
-    for panel in panels[:-1]:
+    for panel in panels[1:]:
         module, inputs = sublayers[panel.path].module, sublayers[panel.path].inputs
         if isinstance(module, RelativeMultiheadAttention):
             key = inputs.get("key", inputs["query"])
@@ -134,11 +134,10 @@ def test_the_notes_say_why_there_is_no_picture() -> None:
             seen[f"{name} {panel.path}"] = notes
             if not panel.is_drawn:
                 assert notes.endswith(("nothing to show.", "to draw.", "in absolute value."))
-    assert seen["mixed decoder.layers.1.self_attn"] == (
+    assert seen["pre-norm encoder.layers.0.self_attn"] == ""
+    assert seen["pre-norm encoder.layers.1.self_attn"] == (
         "This layer has no self-attention: there is nothing to show."
     )
-    assert seen["pre-norm encoder.layers.0.self_attn"] == ""
-    assert seen["pre-norm encoder.layers.1.self_attn"] == seen["mixed decoder.layers.0.self_attn"]
     assert "no energies to show" in seen["span decoder.layers.0.encoder_attn"]
     assert "the same for all tokens" in seen["mixed encoder.layers.0.self_attn"]
     assert (
@@ -149,6 +148,23 @@ def test_the_notes_say_why_there_is_no_picture() -> None:
         "the mean of the tokens up to itself" in seen["dynamic decoder.layers.0.context_broadcast"]
     )
     assert "a learned number per channel" in seen["mixed decoder.layers.0.context_broadcast"]
+
+
+def test_the_alignment_comes_first_and_what_no_layer_has_is_left_out() -> None:
+    parts = {
+        name: list(dict.fromkeys(panel.part for panel in panels_of(small_model(**flags))[0]))
+        for name, flags in MODELS.items()
+    }
+    attentions = ["Encoder: self-attention", "Decoder: self-attention"]
+    assert parts["attention"] == [
+        *("Decoder: alignment", *attentions),
+        "Decoder: encoder-decoder attention",
+    ]
+    assert parts["pre-norm"][:3] == [
+        *("Decoder: alignment", "Encoder: deformable convolution", "Encoder: self-attention"),
+    ]
+    assert "Decoder: self-attention" not in parts["mixed"]
+    assert "Decoder: deformable convolution" not in parts["mixed"]
 
 
 def test_no_hook_is_left_on_the_model(model: Any) -> None:

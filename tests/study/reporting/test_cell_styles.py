@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from attn_nmt.study.reporting.cell_styles import COLOURS, cell_styles
+from attn_nmt.study.colours import COLOURS
+from attn_nmt.study.reporting.cell_styles import cell_styles
 
 # Machado et al. (2009), full severity, on linear RGB.
 BLINDNESS = {

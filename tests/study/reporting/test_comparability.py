@@ -86,6 +86,18 @@ def test_the_flags_that_define_a_cell_are_no_difference(tmp_path: Path) -> None:
         assert settings["flags"] == ["--dropout 0.2 --lr 0.1"]
 
 
+def test_flags_of_the_training_that_define_a_cell_are_no_difference(tmp_path: Path) -> None:
+    for lr, betas in ((0.1, "(0.9, 0.98)"), (0.15, "(0.8, 0.9)")):
+        flags = {"lr": lr, "adam_betas": betas, "clip_norm": 0.1}
+        cell = f"lr={lr}+adam_betas={betas[1:-1].replace(' ', '')}"
+        finished(tmp_path / "own", cell, train_flags=flags)
+    (grid,) = find_grids(tmp_path)
+    assert warnings_of(grid) == ""
+    assert set(notes_of(grid).values()) == {None}
+    settings = {setting.name: list(setting.values) for setting in read_settings(grid)}
+    assert settings["flags"] == ["--clip-norm 0.1 --lr 0.1"]
+
+
 def test_scores_on_a_part_of_the_corpus_are_labelled(tmp_path: Path) -> None:
     finished(tmp_path / "own", "a", scores={"subset": {"europarl": [10, 2000]}})
     assert warnings_in(tmp_path) == (

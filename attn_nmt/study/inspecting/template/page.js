@@ -42,7 +42,7 @@ const panels = JSON.parse(byId("data").textContent);
 const [part, layer, view, head] = ["part", "layer", "view", "head"].map(byId);
 const isDrawn = (panel) => panel.pictures.length > 0 || panel.arrows !== null;
 
-// Sublayers that no layer has are listed as well, and say so.
+// What only words describe is listed as well, and says so.
 function label(name) {
   return panels.some((panel) => panel.part === name && isDrawn(panel)) ? name : name + " (no picture)";
 }
@@ -222,16 +222,17 @@ function heatMapLegend(highest, picture) {
     pen.fillRect(x, 0, 1, 14);
   }
   const scale = element("span");
-  const ends = isEnergy ? [signed(-highest), signed(highest) + " nats"] : ["0", highest.toPrecision(3)];
+  const ends = isEnergy ? [signed(-highest), signed(highest) + " " + picture.unit] : ["0", highest.toPrecision(3) + " " + picture.unit];
   scale.append(element("span", ends[0]), bar, element("span", ends[1]));
-  if (!picture.masked.some((row) => row.includes(1))) return [scale];
+  const axes = element("span", `rows: ${picture.row_axis}; columns: ${picture.column_axis}`);
+  if (!picture.masked.some((row) => row.includes(1))) return [scale, axes];
   const box = element("canvas", "", { width: 14, height: 14, "aria-hidden": "true" });
   const brush = box.getContext("2d");
   brush.fillStyle = MASKED;
   brush.fillRect(0, 0, 14, 14);
   const masked = element("span");
   masked.append(box, element("span", picture.mask_means));
-  return [scale, masked];
+  return [scale, masked, axes];
 }
 
 // Pixels that the labels of rows or columns take.
@@ -258,8 +259,6 @@ function describeCell(panel, picture, r, c) {
 }
 
 // ---- Arrows: where the taps of deformable convolution read.
-
-const TAP_COLOURS = ["#0969da", "#bc4c00", "#1a7f37", "#8250df", "#bf3989", "#57606a", "#9a6700"];
 
 function showArrows(arrows) {
   const onlyTap = view.value === "all taps" ? null : arrows.taps.indexOf(view.value.slice(4));
@@ -293,7 +292,7 @@ function showArrows(arrows) {
 
 function arrow(arrows, q, m, from, to) {
   const reads = arrows.reads[q][m];
-  const stroke = TAP_COLOURS[m % TAP_COLOURS.length];
+  const stroke = arrows.colours[m % arrows.colours.length];
   const group = svgElement("g", { opacity: 0.35 + 0.65 * reads, "data-token": q, "data-tap": m });
   const line = { x1: from[0], y1: from[1], x2: to[0], y2: to[1] };
   group.append(svgElement("line", { ...line, stroke, "stroke-width": 1.6, "stroke-dasharray": reads ? "none" : "2 4" }));
@@ -311,7 +310,7 @@ function arrow(arrows, q, m, from, to) {
 function arrowsLegend(arrows) {
   const entries = arrows.taps.map((tap, m) => {
     const line = svgElement("svg", { width: 26, height: 10, "aria-hidden": "true" });
-    line.append(svgElement("line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: TAP_COLOURS[m % TAP_COLOURS.length], "stroke-width": 2 }));
+    line.append(svgElement("line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: arrows.colours[m % arrows.colours.length], "stroke-width": 2 }));
     const entry = element("span");
     entry.append(line, element("span", "tap " + tap));
     return entry;
@@ -342,7 +341,7 @@ function describeArrow(arrows, q, m) {
   return `${place}: ${read.join(", ")}.`;
 }
 
-// ---- Start with the first sublayer that has a picture.
+// ---- Start with the first panel that has a picture, the alignment.
 
 setOptions(part, [...new Set(panels.map((panel) => label(panel.part)))]);
 part.value = label((panels.find(isDrawn) || panels[0]).part);
