@@ -186,7 +186,7 @@ def test_a_dry_run_prints_everything_and_creates_nothing(
     training.main()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "recipe:"
-    assert "  --optimizer adam" in lines and "  --share-all-embeddings" in lines
+    assert "  --optimizer fused_adam" in lines and "  --share-all-embeddings" in lines
     assert "  --lr 0.001  (overridden: 0.005)" in lines
     assert "  --adam-betas '(0.9, 0.98)'  (overridden: (0.8, 1))" in lines
     assert "  --max-update 100000" in lines
