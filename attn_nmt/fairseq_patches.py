@@ -13,12 +13,14 @@ import logging
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import torch
 from fairseq import checkpoint_utils, options
+from fairseq import trainer as trainers
 from fairseq.data import data_utils, iterators
 from fairseq.distributed import utils as distributed_utils
 from fairseq.file_io import PathManager
@@ -32,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 _WAIT_INTERVAL = 0.05
 _MAX_WAITS = 200
+_REPORT_INTERVAL = 0.3
 
 
 def apply() -> None:
@@ -43,6 +46,7 @@ def apply() -> None:
     checkpoint_utils.load_checkpoint = _once_and_alone(checkpoint_utils.load_checkpoint)
     FairseqTask.get_batch_iterator = _resume_with_same_batches(FairseqTask.get_batch_iterator)
     options.parse_args_and_arch = _check_precision(options.parse_args_and_arch)
+    trainers._catalog_shared_params = _without_absent(trainers._catalog_shared_params)
     # It stands for the tensors in the state that one process broadcasts when several resume;
     # torch would refuse it otherwise, and no training of several processes could be resumed.
     torch.serialization.add_safe_globals([distributed_utils._TensorPlaceholder])
@@ -66,6 +70,23 @@ def _keep_last_batch(batch_by_size: Callable[..., list[Any]]) -> Callable[..., l
         return [*batches, rest] if len(rest) else batches
 
     return batch_all
+
+
+def _without_absent(catalog: Callable[..., Any]) -> Callable[..., Any]:
+    """Do not take biases that a model does not have for one that its layers share.
+
+    All of them are None; fairseq logs a line for each ("detected shared parameter").
+    """
+
+    @functools.wraps(catalog)
+    def catalog_present(module: Any, *args: Any, **kwargs: Any) -> Any:
+        def is_present(path: str) -> bool:
+            return functools.reduce(getattr, path.split("."), module) is not None
+
+        found = catalog(module, *args, **kwargs)  # None for a part: it calls itself
+        return found and [paths for paths in found if is_present(paths[0])]
+
+    return catalog_present
 
 
 def _resume_with_same_batches(get_batch_iterator: Callable[..., Any]) -> Callable[..., Any]:
@@ -168,6 +189,9 @@ def _once_and_alone(load: Callable[..., Any]) -> Callable[..., Any]:
             save_dir.acquire(Path(cfg.save_dir))
         loaded = load(cfg, trainer, **kwargs)
         updates, limit = trainer.get_num_updates(), trainer.cfg.optimization.max_update
+        if trainer.data_parallel_rank == 0:
+            save_dir.report(Path(cfg.save_dir), updates)
+            trainer.set_num_updates = _reporting(trainer.set_num_updates, Path(cfg.save_dir))
         if 0 < limit <= updates:
             logger.info(
                 f"training is finished: {cfg.save_dir} has {updates} updates, and --max-update is "
@@ -177,6 +201,21 @@ def _once_and_alone(load: Callable[..., Any]) -> Callable[..., Any]:
         return loaded
 
     return load_alone
+
+
+def _reporting(set_num_updates: Callable[[int], None], directory: Path) -> Callable[[int], None]:
+    """Report the number of updates to who shows the progress, a few times a second at most."""
+    next_report = 0.0
+
+    @functools.wraps(set_num_updates)
+    def set_and_report(updates: int) -> None:
+        nonlocal next_report
+        set_num_updates(updates)
+        if time.monotonic() >= next_report:
+            next_report = time.monotonic() + _REPORT_INTERVAL
+            save_dir.report(directory, updates)
+
+    return set_and_report
 
 
 def _is_of_the_disk(error: BaseException) -> TypeGuard[OSError]:
