@@ -1,0 +1,230 @@
+"""What a person sees of a training, read from its log while it runs.
+
+The log holds everything: settings, the model, one line every ``--log-interval``. Shown are how far
+the training is, its losses, its checkpoints, and warnings that are worth acting on; if it fails,
+the sentence that says why.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from attn_nmt.progress import Progress, cut, duration
+from attn_nmt.training import save_dir as lock
+
+_LINE_INTERVAL = 60.0
+_VALUES = re.compile(r" \| INFO \| (?P<kind>train_inner|valid\w*) \| (?P<values>.*)")
+_ASSIGNMENT = re.compile(r"(\w+)=([^,\s]+)")
+_PAIR = re.compile(r"\| (\w+) ([^|\s]+)(?= \||$)")
+_EPOCH = re.compile(r"epoch (\d+)")
+_STARTED = "| Start iterating over samples"
+_PARAMETERS = re.compile(r"num\. shared model params: ([\d,]+)")
+_LOADED = re.compile(r"\| Loaded checkpoint (.+) \(epoch (\d+) @ (\d+) updates\)")
+_SAVED = re.compile(r"\| Saved checkpoint (.+?) \(epoch \d+ @ (\d+) updates")
+_DONE = re.compile(r"\| done training in ([\d.]+) seconds")
+_AS_IT_IS = re.compile(r"\| (early stop since .*|training is finished: .*)")
+_LOGGED_WARNING = re.compile(
+    r"(?:^(?:WARNING|ERROR|CRITICAL):[\w.]+:| \| (?:WARNING|ERROR|CRITICAL) \| [\w.]+ \| )(.+)"
+)
+# Deprecations are for the authors of fairseq and PyTorch.
+_PYTHON_WARNING = re.compile(r"^\S+:\d+: (?:UserWarning|RuntimeWarning): (.+)")
+_ERROR_LINE = re.compile(r"^(?:\S+: )?error: (.+)")
+_EXCEPTION = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception|Exit)): (.+)")
+# What follows from the failure of another process.
+_SECONDARY = re.compile(r"ChildFailedError|[Cc]onnection (?:closed|reset)|DistBackendError")
+_PLAIN = ("ValueError", "UsageError", "FlagError", "Exception")
+
+
+class LogReader:
+    """The lines that are appended to a file, once they are complete."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._file.seek(0, 2)
+        self._start, self._rest = self._file.tell(), b""
+
+    def new_lines(self) -> Iterator[str]:
+        """Yield the lines that were completed since the last call."""
+        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", errors="replace")
+
+    def all_lines(self) -> list[str]:
+        """Return every line since the reader was made."""
+        self._file.seek(self._start)
+        return self._file.read().decode("utf-8", errors="replace").splitlines()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class TrainingDisplay:
+    """The log of a training, and what is shown of it; use it in a ``with`` statement.
+
+    Args:
+        directory: SAVE_DIR.
+        log: the file, to which the training appends.
+        total: the updates that it is to make, if that is known.
+        shown: whether this process shows anything; of several nodes only the first does.
+        file: where it goes, by default standard error.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        log: Path,
+        *,
+        total: int | None,
+        shown: bool = True,
+        file: TextIO | None = None,
+    ) -> None:
+        self.log = log
+        self._directory, self._total, self._shown = directory, total, shown
+        self._file = sys.stderr if file is None else file
+        self._progress: Progress | None = None
+        self._first, self._updates = 0, 0
+        self._warnings: set[str] = set()
+
+    def __enter__(self) -> TrainingDisplay:
+        """Make the log if it is missing.
+
+        Raises:
+            OSError: if SAVE_DIR cannot be written.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self.log.touch()
+        self._reader = LogReader(self.log)
+        print(f"log: {self.log}", file=self._file, flush=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._progress is not None:
+            self._progress.__exit__(kind, error, trace)
+        self._reader.close()
+
+    def follow(self) -> None:
+        """Show what is new in the log, and how far the training is."""
+        for line in self._reader.new_lines():
+            if self._shown:
+                self._show(line)
+        if self._progress is not None:
+            reported = lock.reported(self._directory)
+            self._updates = max(self._updates, reported or 0)
+            self._progress.move_to(self._updates)
+            self._progress.refresh()
+
+    def reason(self, code: int) -> str:
+        """Return in one sentence why the training failed, whose exit status was ``code``."""
+        return reason(self._reader.all_lines(), code)
+
+    def _show(self, line: str) -> None:
+        if match := _VALUES.search(line):
+            values = read_values(match["values"])
+            if match["kind"] == "train_inner":
+                self._show_updates(values)
+            else:
+                self._write(_validation(match["kind"], values))
+        elif match := _LOGGED_WARNING.search(line) or _PYTHON_WARNING.search(line):
+            if match[1] not in self._warnings:
+                self._warnings.add(match[1])
+                self._write(f"warning: {match[1]}")
+        elif match := _PARAMETERS.search(line):
+            self._write(f"model: {match[1]} parameters")
+        elif match := _LOADED.search(line):
+            self._first = self._updates = int(match[3])
+            self._write(f"resuming from {Path(match[1]).name}: epoch {match[2]}, update {match[3]}")
+        elif match := _SAVED.search(line):
+            self._write(f"saved {Path(match[1]).name} at update {match[2]}")
+        elif match := _DONE.search(line):
+            self._write(f"trained for {duration(float(match[1]))}")
+        elif match := _AS_IT_IS.search(line):
+            self._write(match[1])
+        elif _STARTED in line and self._progress is None:
+            self._progress = Progress(
+                "training",
+                total=self._total,
+                initial=self._first,
+                unit="updates",
+                interval=_LINE_INTERVAL,
+                file=self._file,
+            )
+
+    def _show_updates(self, values: dict[str, str]) -> None:
+        if self._progress is None or "num_updates" not in values:
+            return
+        self._updates = max(self._updates, _whole(values["num_updates"]))
+        parts = [f"{name} {values[name]}" for name in ("epoch", "loss") if name in values]
+        if "wps" in values:
+            parts.append(f"{_whole(values['wps']):,} words/s")
+        self._progress.move_to(self._updates, ", ".join(parts))
+        if not self._progress.is_bar:
+            self._progress.print_line()
+
+    def _write(self, line: str) -> None:
+        if self._progress is None:
+            print(cut(line), file=self._file, flush=True)
+        else:
+            self._progress.write(cut(line))
+
+
+def read_values(text: str) -> dict[str, str]:
+    """Return the values of a line, which fairseq writes in its formats "simple" or "json".
+
+    In the JSON format the names of a validation start with that of its data.
+    """
+    if text.startswith("{"):
+        try:
+            values = {str(name): str(value) for name, value in json.loads(text).items()}
+        except ValueError:
+            return {}
+        return {re.sub(r"^valid\d*_", "", name): value for name, value in values.items()}
+    values = dict(_ASSIGNMENT.findall(text) or _PAIR.findall(text))
+    if match := _EPOCH.match(text):
+        values["epoch"] = str(int(match[1]))
+    return values
+
+
+def reason(lines: list[str], code: int) -> str:
+    """Return in one sentence why a command failed, from its log and its exit status."""
+    for line in reversed(lines):
+        if match := _ERROR_LINE.match(line):
+            return match[1]
+    for line in reversed(lines):
+        match = _EXCEPTION.match(line)
+        if match and not _SECONDARY.search(line):
+            return match[2] if match[1] in _PLAIN else f"{match[1]}: {match[2]}"
+    if code < 0:
+        name = signal.Signals(-code).name
+        why = ", as Linux does when memory runs out" if -code == signal.SIGKILL else ""
+        return f"It was ended by {name}{why}."
+    said = [line for line in lines if line.strip()]
+    return said[-1] if said else f"It exited with {code} and without a message."
+
+
+def _validation(kind: str, values: dict[str, str]) -> str:
+    parts = [f"loss {values['loss']}"] if "loss" in values else []
+    if "bleu" in values:
+        parts.append(f"BLEU {values['bleu']}")
+    name = "validation" if kind == "valid" else f"validation on {kind}"
+    at = f" at update {_whole(values['num_updates'])}" if "num_updates" in values else ""
+    return f"{name}{at}: {', '.join(parts)}"
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError):
+        return 0
