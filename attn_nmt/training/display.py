@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+from attn_nmt.child_log import LogReader, reason, warning_in
 from attn_nmt.progress import Progress, cut, duration
 from attn_nmt.training import save_dir as lock
 
@@ -30,40 +29,6 @@ _LOADED = re.compile(r"\| Loaded checkpoint (.+) \(epoch (\d+) @ (\d+) updates\)
 _SAVED = re.compile(r"\| Saved checkpoint (.+?) \(epoch \d+ @ (\d+) updates")
 _DONE = re.compile(r"\| done training in ([\d.]+) seconds")
 _AS_IT_IS = re.compile(r"\| (early stop since .*|training is finished: .*)")
-_LOGGED_WARNING = re.compile(
-    r"(?:^(?:WARNING|ERROR|CRITICAL):[\w.]+:| \| (?:WARNING|ERROR|CRITICAL) \| [\w.]+ \| )(.+)"
-)
-# Deprecations are for the authors of fairseq and PyTorch.
-_PYTHON_WARNING = re.compile(r"^\S+:\d+: (?:UserWarning|RuntimeWarning): (.+)")
-_ERROR_LINE = re.compile(r"^(?:\S+: )?error: (.+)")
-_EXCEPTION = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception|Exit)): (.+)")
-# What follows from the failure of another process.
-_SECONDARY = re.compile(r"ChildFailedError|[Cc]onnection (?:closed|reset)|DistBackendError")
-_PLAIN = ("ValueError", "UsageError", "FlagError", "Exception")
-
-
-class LogReader:
-    """The lines that are appended to a file, once they are complete."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
-        self._file.seek(0, 2)
-        self._start, self._rest = self._file.tell(), b""
-
-    def new_lines(self) -> Iterator[str]:
-        """Yield the lines that were completed since the last call."""
-        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
-        for line in lines:
-            yield line.decode("utf-8", errors="replace")
-
-    def all_lines(self) -> list[str]:
-        """Return every line since the reader was made."""
-        self._file.seek(self._start)
-        return self._file.read().decode("utf-8", errors="replace").splitlines()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 class TrainingDisplay:
@@ -137,10 +102,10 @@ class TrainingDisplay:
                 self._show_updates(values)
             else:
                 self._write(_validation(match["kind"], values))
-        elif match := _LOGGED_WARNING.search(line) or _PYTHON_WARNING.search(line):
-            if match[1] not in self._warnings:
-                self._warnings.add(match[1])
-                self._write(f"warning: {match[1]}")
+        elif warning := warning_in(line):
+            if warning not in self._warnings:
+                self._warnings.add(warning)
+                self._write(f"warning: {warning}")
         elif match := _PARAMETERS.search(line):
             self._write(f"model: {match[1]} parameters")
         elif match := _LOADED.search(line):
@@ -195,23 +160,6 @@ def read_values(text: str) -> dict[str, str]:
     if match := _EPOCH.match(text):
         values["epoch"] = str(int(match[1]))
     return values
-
-
-def reason(lines: list[str], code: int) -> str:
-    """Return in one sentence why a command failed, from its log and its exit status."""
-    for line in reversed(lines):
-        if match := _ERROR_LINE.match(line):
-            return match[1]
-    for line in reversed(lines):
-        match = _EXCEPTION.match(line)
-        if match and not _SECONDARY.search(line):
-            return match[2] if match[1] in _PLAIN else f"{match[1]}: {match[2]}"
-    if code < 0:
-        name = signal.Signals(-code).name
-        why = ", as Linux does when memory runs out" if -code == signal.SIGKILL else ""
-        return f"It was ended by {name}{why}."
-    said = [line for line in lines if line.strip()]
-    return said[-1] if said else f"It exited with {code} and without a message."
 
 
 def _validation(kind: str, values: dict[str, str]) -> str:
