@@ -36,7 +36,7 @@ from attn_nmt.version import __version__
 
 __all__ = ["__version__"]
 
-if find_spec("torch"):  # without it, attn-nmt doctor says so
+if find_spec("torch") and find_spec("numpy"):  # without them, attn-nmt doctor says so
     from attn_nmt import checkpoints
 
     checkpoints.allow_fairseq_classes()

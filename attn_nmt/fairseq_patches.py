@@ -165,6 +165,8 @@ def _check_flags(parse: Callable[..., Any]) -> Callable[..., Any]:
         has_tpu = importlib.util.find_spec("torch_xla") and not torch.cuda.is_available()
         if getattr(flags, "bf16", False) and not (is_requested or has_tpu):
             flags.tpu = False
+        if getattr(flags, "save_dir", None):
+            save_dir.require_writable(Path(flags.save_dir), "--save-dir")
         model = ARCH_MODEL_REGISTRY.get(getattr(flags, "arch", None))
         if hasattr(model, "check_flags"):
             model.check_flags(flags)

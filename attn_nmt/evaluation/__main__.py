@@ -16,6 +16,7 @@ from attn_nmt.data_card import DataCard
 from attn_nmt.evaluation.generate import LOG, GenerateFailed, generate, read_hypotheses
 from attn_nmt.evaluation.scores import score, sentence_scores
 from attn_nmt.text.segmenter import detokenizer
+from attn_nmt.training.options import check_user_dir
 
 
 def main() -> None:
@@ -40,6 +41,7 @@ def main() -> None:
     args, flags = parser.parse_known_args()
     if not args.data_bin.is_dir():
         raise UsageError(f"DATA_BIN must be a directory, but {args.data_bin} is not one.")
+    check_user_dir(flags)
     card = DataCard.read(args.data_bin.resolve().parent)
     if args.gen_subset not in card.lines:
         raise UsageError(

@@ -19,7 +19,7 @@ from attn_nmt.progress import Progress, cut, duration
 from attn_nmt.training import save_dir as lock
 
 _LINE_INTERVAL = 60.0
-_VALUES = re.compile(r" \| INFO \| (?P<kind>train_inner|valid\w*) \| (?P<values>.*)")
+_VALUES = re.compile(r" \| INFO \| (?P<kind>train|train_inner|valid\w*) \| (?P<values>.*)")
 _ASSIGNMENT = re.compile(r"(\w+)=([^,\s]+)")
 _PAIR = re.compile(r"\| (\w+) ([^|\s]+)(?= \||$)")
 _EPOCH = re.compile(r"epoch (\d+)")
@@ -98,9 +98,10 @@ class TrainingDisplay:
     def _show(self, line: str) -> None:
         if match := _VALUES.search(line):
             values = read_values(match["values"])
+            self._updates = max(self._updates, _whole(values.get("num_updates", "")))
             if match["kind"] == "train_inner":
                 self._show_updates(values)
-            else:
+            elif match["kind"] != "train":  # which says no more at the end of an epoch
                 self._write(_validation(match["kind"], values))
         elif warning := warning_in(line):
             if warning not in self._warnings:
@@ -114,7 +115,9 @@ class TrainingDisplay:
         elif match := _SAVED.search(line):
             self._write(f"saved {Path(match[1]).name} at update {match[2]}")
         elif match := _DONE.search(line):
-            self._write(f"trained for {duration(float(match[1]))}")
+            total = "" if self._total is None else f" of {self._total:,}"
+            time = duration(float(match[1]))
+            self._write(f"trained to update {self._updates:,}{total} in {time}")
         elif match := _AS_IT_IS.search(line):
             self._write(match[1])
         elif _STARTED in line and self._progress is None:
@@ -128,9 +131,8 @@ class TrainingDisplay:
             )
 
     def _show_updates(self, values: dict[str, str]) -> None:
-        if self._progress is None or "num_updates" not in values:
+        if self._progress is None:
             return
-        self._updates = max(self._updates, _whole(values["num_updates"]))
         parts = [f"{name} {values[name]}" for name in ("epoch", "loss") if name in values]
         if "wps" in values:
             parts.append(f"{_whole(values['wps']):,} words/s")
@@ -155,7 +157,7 @@ def read_values(text: str) -> dict[str, str]:
             values = {str(name): str(value) for name, value in json.loads(text).items()}
         except ValueError:
             return {}
-        return {re.sub(r"^valid\d*_", "", name): value for name, value in values.items()}
+        return {re.sub(r"^(valid\d*|train)_", "", name): value for name, value in values.items()}
     values = dict(_ASSIGNMENT.findall(text) or _PAIR.findall(text))
     if match := _EPOCH.match(text):
         values["epoch"] = str(int(match[1]))

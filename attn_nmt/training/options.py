@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from attn_nmt.command_line import UsageError, positive
+from attn_nmt.training.save_dir import require_writable
 
 TOKENS_PER_UPDATE = 30000
 PRECISIONS = ("bf16", "fp16", "fp32")
@@ -79,8 +80,7 @@ def check_directories(options: Options) -> None:
     """
     if not options.data_bin.is_dir():
         raise UsageError(f"DATA_BIN must be a directory, but {options.data_bin} is not one.")
-    if options.save_dir.exists() and not options.save_dir.is_dir():
-        raise UsageError(f"SAVE_DIR must be a directory, but {options.save_dir} is not one.")
+    require_writable(options.save_dir, "SAVE_DIR")
     check_user_dir(options.flags)
 
 

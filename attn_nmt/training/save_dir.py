@@ -78,6 +78,20 @@ def require_free(directory: Path) -> None:
             os.close(descriptor)
 
 
+def require_writable(directory: Path, name: str) -> None:
+    """Raise UsageError if ``directory``, which may not exist yet, cannot be written.
+
+    ``name`` is what the user calls it. Nothing is created.
+    """
+    existing = directory.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise UsageError(f"{name} must be a directory, but {existing} is not one.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UsageError(f"{name} must be writable, but {existing} is not.")
+
+
 def _lock(directory: Path) -> int | None:
     """Return the open and locked file; None where the file system has no locks."""
     directory.mkdir(parents=True, exist_ok=True)
