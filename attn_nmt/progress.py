@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 INTERVAL = 30.0
 """Seconds between the lines in a file."""
+_REFRESH_INTERVAL = 0.5
 MAX_WIDTH = 180
 """Characters of a line."""
 _DONE = "{l_bar}{bar}| {n_fmt}/{total_fmt}{unit} [{elapsed}{postfix}]"
@@ -54,6 +55,7 @@ class Progress:
         self._countdown = Countdown(initial)
         self._next_line = time.monotonic() + interval
         self._note = ""
+        self._next_refresh = 0.0
         self._bar: tqdm[Any] | None = None
         if self._file.isatty():
             from tqdm import tqdm
@@ -101,7 +103,8 @@ class Progress:
 
     def refresh(self) -> None:
         """Draw the bar again, so that its clock goes on; nothing in a file."""
-        if self._bar is not None:
+        if self._bar is not None and time.monotonic() >= self._next_refresh:
+            self._next_refresh = time.monotonic() + _REFRESH_INTERVAL
             self.move_to(self.count)
             self._bar.refresh()
 
