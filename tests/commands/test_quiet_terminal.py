@@ -6,14 +6,18 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 
 import pytest
 from support.commandline import BIN, RECIPE, ROOT, SMALL, run_command
+
+from attn_nmt.training import save_dir
 
 NOISE = re.compile("hydra|tensorboard|detected shared|Deprecat|FutureWarning|_name|pin_memory|\r")
 TRAIN = ("bash", "scripts/train.sh", "attn_transformer_tiny")
@@ -127,6 +131,35 @@ def test_a_terminal_gets_a_bar_with_updates_loss_speed_and_time_left(
     )
     counts = [int(match[1]) for state in states if (match := bar.match(state))]
     assert counts == sorted(counts) and 5 <= counts[0] <= counts[-1] <= 22
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_an_interrupted_training_ends_its_child_and_says_how_to_resume(
+    data_bin: Path, tmp_path: Path, number: signal.Signals, status: int, word: str
+) -> None:
+    flags = (*FLAGS, "--max-update", 100_000, "--save-interval-updates", 2)
+    words = [str(each) for each in (*TRAIN, data_bin, tmp_path, *flags)]
+    running = subprocess.Popen(
+        words,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+    )
+    while not (tmp_path / "checkpoint_last.pt").exists() and running.poll() is None:
+        time.sleep(0.01)
+    running.send_signal(number)
+    errors = running.communicate()[1]
+    assert running.returncode == status
+    assert errors.splitlines()[-2:] == [
+        f"the same command resumes from {tmp_path / 'checkpoint_last.pt'}",
+        word,
+    ]
+    save_dir.require_free(tmp_path)  # or else its child would still hold the directory
 
 
 MODEL = ("--arch", "attn_transformer_tiny")
