@@ -13,6 +13,8 @@ _LOGGED_WARNING = re.compile(
 )
 # Deprecations are for the authors of fairseq and PyTorch.
 _PYTHON_WARNING = re.compile(r"^\S+:\d+: (?:UserWarning|RuntimeWarning): (.+)")
+# PyTorch puts it before each line of a traceback, if there are several processes.
+_RANK = re.compile(r"^\[rank\d+\]: ?")
 _ERROR_LINE = re.compile(r"^(?:\S+: )?error: (.+)")
 _EXCEPTION = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception|Exit)): (.+)")
 # What follows from the failure of another process.
@@ -53,6 +55,7 @@ def warning_in(line: str) -> str | None:
 
 def reason(lines: list[str], code: int) -> str:
     """Return in one sentence why a command failed, from its log and its exit status."""
+    lines = [_RANK.sub("", line) for line in lines]
     for line in reversed(lines):
         if match := _ERROR_LINE.match(line):
             return match[1]

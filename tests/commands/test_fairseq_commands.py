@@ -72,7 +72,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(data_bin: Path, tmp_path
 
 def test_the_printed_user_dir_works_in_any_directory(data_bin: Path, tmp_path: Path) -> None:
     """The other tests give it as a path relative to the project's directory."""
-    printed = run_command("python3", "-m", "attn_nmt", cwd=tmp_path).stdout.strip()
+    printed = run_command("python3", "-m", "attn_nmt", "path", cwd=tmp_path).stdout.strip()
     assert printed == str(ROOT / "attn_nmt")
     model = ("--user-dir", printed, "--arch", "attn_transformer_tiny", *SMALL, *RECIPE)
     result = run_command(
@@ -93,7 +93,9 @@ def test_the_installed_package_works_as_user_dir(
     run_command(*pip, "--target", site, source)
     shutil.rmtree(source)
     with_site = ("env", f"PYTHONPATH={site}")
-    user_dir = run_command(*with_site, "python3", "-m", "attn_nmt", cwd=tmp_path).stdout.strip()
+    user_dir = run_command(
+        *with_site, "python3", "-m", "attn_nmt", "path", cwd=tmp_path
+    ).stdout.strip()
     assert user_dir == str(site / "attn_nmt")
     assert (site / "attn_nmt" / "config" / "wmt_en_de.yaml").is_file()
     assert (site / "attn_nmt" / "study" / "reporting" / "page.html").is_file()

@@ -125,6 +125,7 @@ TRACEBACK = """Traceback (most recent call last):
         ("INFO\nerror: --lr must be positive.\n", 1, "--lr must be positive."),
         ("usage: train.py\ntrain.py: error: argument --lr: no\n", 2, "argument --lr: no"),
         (f"{TRACEBACK}ValueError: too long\n", 1, "too long"),
+        ("[rank1]: Exception: too long\n[rank1]:[W1126] destroyed\n", 1, "too long"),
         (f"{TRACEBACK}torch.OutOfMemoryError: CUDA\n", 1, "OutOfMemoryError: CUDA"),
         (
             f"{TRACEBACK}ValueError: too long\n{TRACEBACK}RuntimeError: Connection closed by peer\n"
