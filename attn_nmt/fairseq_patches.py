@@ -165,7 +165,7 @@ def _check_flags(parse: Callable[..., Any]) -> Callable[..., Any]:
         has_tpu = importlib.util.find_spec("torch_xla") and not torch.cuda.is_available()
         if getattr(flags, "bf16", False) and not (is_requested or has_tpu):
             flags.tpu = False
-        if getattr(flags, "save_dir", None):
+        if input_args is None and getattr(flags, "save_dir", None):  # and not only looked at
             save_dir.require_writable(Path(flags.save_dir), "--save-dir")
         model = ARCH_MODEL_REGISTRY.get(getattr(flags, "arch", None))
         if hasattr(model, "check_flags"):

@@ -73,6 +73,7 @@ def train_without_recipe(flags: list[str]) -> None:
         flags = [*flags, "--user-dir", str(command.PACKAGE)]
         check_flags(flags)
     directory = Path(command.flag_value(flags, "--save-dir") or "checkpoints")
+    save_dir.require_writable(directory, "--save-dir")
     save_dir.require_free(directory)
     if line := replace_broken_last_checkpoint(directory):
         print(line)

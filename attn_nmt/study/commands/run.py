@@ -22,6 +22,7 @@ from attn_nmt.study.running.run_directory import (
     require_same_data,
 )
 from attn_nmt.study.tables import Row, render
+from attn_nmt.training.save_dir import require_writable
 
 if TYPE_CHECKING:  # submitit is needed for jobs only
     from attn_nmt.study.running.submitit_jobs import SlurmOptions
@@ -71,6 +72,7 @@ def run_grid(options: Namespace) -> None:
             another command or to other data; afterwards, if a run failed.
     """
     execute = executor(options)
+    require_writable(options.out, "--out")
     runs = planned_runs(options)
     if not options.data_bin.is_dir():
         raise UsageError(f"--data-bin must be a directory, but {options.data_bin} is not one.")
