@@ -22,7 +22,8 @@ The parts, from mathematics to the command line:
 - ``study``: ``attn-nmt study``: the paper's models and grids, their costs and runs
 - ``benchmarking``: ``attn-nmt benchmark``: time and memory relative to stock fairseq
 - ``command_line``: how commands refuse bad input; ``atomic``: files that are created atomically;
-  ``child_processes``: processes that end with the one that started them
+  ``child_processes``: processes that end with the one that started them; ``child_log``: what their
+  logs say; ``progress``: bars on a terminal, lines in a file
 - ``doctor``: what is installed and does not fit; ``__main__``: ``attn-nmt`` and its commands
 
 ``terms``, ``functional`` and ``modules`` need PyTorch only. fairseq imports ``models`` by itself
@@ -36,7 +37,7 @@ from attn_nmt.version import __version__
 
 __all__ = ["__version__"]
 
-if find_spec("torch"):  # without it, attn-nmt doctor says so
+if find_spec("torch") and find_spec("numpy"):  # without them, attn-nmt doctor says so
     from attn_nmt import checkpoints
 
     checkpoints.allow_fairseq_classes()

@@ -21,6 +21,10 @@ class UsageError(Exception):
     """Input that breaks a rule; the message is one sentence that names flag or file and rule."""
 
 
+class FlagError(UsageError, ValueError):
+    """A flag of a model that breaks its rule."""
+
+
 def run(main: Callable[[], None]) -> NoReturn:
     """Run ``main`` and exit: with 0, with 1 after one line of error, or with 130 if interrupted.
 

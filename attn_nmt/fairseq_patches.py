@@ -6,22 +6,28 @@ fairseq is no longer maintained, so the bugs cannot be fixed upstream.
 from __future__ import annotations
 
 import atexit
+import difflib
 import errno
 import functools
 import importlib.util
 import logging
 import queue
+import re
 import sys
 import threading
+import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, NoReturn, TypeGuard
 
 import torch
 from fairseq import checkpoint_utils, options
+from fairseq import trainer as trainers
 from fairseq.data import data_utils, iterators
 from fairseq.distributed import utils as distributed_utils
 from fairseq.file_io import PathManager
+from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.tasks.fairseq_task import FairseqTask
 from fairseq.tasks.translation import TranslationTask
 
@@ -33,6 +39,17 @@ logger = logging.getLogger(__name__)
 
 _WAIT_INTERVAL = 0.05
 _MAX_WAITS = 200
+_REPORT_INTERVAL = 0.3
+_UNHEEDED = (
+    r"hydra\.experimental\.(initialize|compose)\(\) is no longer experimental",
+    r"\s*The version_base parameter is not specified",
+    r"In 'config': Usage of deprecated keyword in package header",
+    r"\s*'config' is validated against ConfigStore schema with the same name",
+    r"\s*The strict flag in the compose API is deprecated",
+    r"'pin_memory' argument is set as true but no accelerator is found",
+    r"`torch\.cuda\.amp\.autocast\(args\.\.\.\)` is deprecated",
+)
+"""How these warnings begin, as regular expressions."""
 
 
 def apply() -> None:
@@ -44,12 +61,14 @@ def apply() -> None:
     checkpoint_utils.load_checkpoint = _once_and_alone(checkpoint_utils.load_checkpoint)
     FairseqTask.get_batch_iterator = _resume_with_same_batches(FairseqTask.get_batch_iterator)
     TranslationTask.setup_task = classmethod(_require_data(TranslationTask.setup_task.__func__))
-    options.parse_args_and_arch = _check_precision(options.parse_args_and_arch)
+    options.parse_args_and_arch = _check_flags(options.parse_args_and_arch)
+    trainers._catalog_shared_params = _without_absent(trainers._catalog_shared_params)
     # It stands for the tensors in the state that one process broadcasts when several resume;
     # torch would refuse it otherwise, and no training of several processes could be resumed.
     torch.serialization.add_safe_globals([distributed_utils._TensorPlaceholder])
     atexit.register(_stop_prefetching)
     sys.excepthook = _in_a_sentence(sys.excepthook)
+    _leave_out_warnings()
 
 
 def _require_data(setup_task: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,6 +102,23 @@ def _keep_last_batch(batch_by_size: Callable[..., list[Any]]) -> Callable[..., l
         return [*batches, rest] if len(rest) else batches
 
     return batch_all
+
+
+def _without_absent(catalog: Callable[..., Any]) -> Callable[..., Any]:
+    """Do not take biases that a model does not have for one that its layers share.
+
+    All of them are None; fairseq logs a line for each ("detected shared parameter").
+    """
+
+    @functools.wraps(catalog)
+    def catalog_present(module: Any, *args: Any, **kwargs: Any) -> Any:
+        def is_present(path: str) -> bool:
+            return functools.reduce(getattr, path.split("."), module) is not None
+
+        found = catalog(module, *args, **kwargs)  # None for a part: it calls itself
+        return found and [paths for paths in found if is_present(paths[0])]
+
+    return catalog_present
 
 
 def _resume_with_same_batches(get_batch_iterator: Callable[..., Any]) -> Callable[..., Any]:
@@ -121,29 +157,67 @@ def _resume_with_same_batches(get_batch_iterator: Callable[..., Any]) -> Callabl
     return batches_of_epoch_1
 
 
-def _check_precision(parse: Callable[..., Any]) -> Callable[..., Any]:
-    """Let --bf16 train on a GPU or CPU, and refuse --fp16 without a GPU.
+def _check_flags(parse: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse a flag in a sentence before anything is logged, and make --bf16 and --fp16 work.
+
+    argparse prints up to 190 lines of usage above its sentence, and every --arch in it.
 
     --bf16 implies --tpu, and without PyTorch's XLA a training with it fails with "'NoneType'
-    object has no attribute 'xla_device'", even on a GPU. --fp16 fails with "Torch not compiled with
-    CUDA enabled".
+    object has no attribute 'xla_device'", even on a GPU. --fp16 without a GPU fails with "Torch not
+    compiled with CUDA enabled".
     """
 
     @functools.wraps(parse)
     def parse_and_check(parser: Any, input_args: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if "error" not in vars(parser):  # or else a caller has its own
+            parser.error = functools.partial(_refuse, parser)
         parsed = parse(parser, input_args, *args, **kwargs)
-        has_gpu = torch.cuda.is_available() and not getattr(parsed, "cpu", False)
-        if getattr(parsed, "fp16", False) and not has_gpu:
+        flags = parsed[0] if isinstance(parsed, tuple) else parsed  # with those that are unknown
+        has_gpu = torch.cuda.is_available() and not getattr(flags, "cpu", False)
+        if getattr(flags, "fp16", False) and not has_gpu:
             raise UsageError(
                 "--fp16 must be left out without a GPU, but is given; --bf16 works on a CPU."
             )
         is_requested = "--tpu" in (sys.argv if input_args is None else input_args)
         has_tpu = importlib.util.find_spec("torch_xla") and not torch.cuda.is_available()
-        if getattr(parsed, "bf16", False) and not (is_requested or has_tpu):
-            parsed.tpu = False
+        if getattr(flags, "bf16", False) and not (is_requested or has_tpu):
+            flags.tpu = False
+        if input_args is None and getattr(flags, "save_dir", None):  # and not only looked at
+            save_dir.require_writable(Path(flags.save_dir), "--save-dir")
+        model = ARCH_MODEL_REGISTRY.get(getattr(flags, "arch", None))
+        if hasattr(model, "check_flags"):
+            model.check_flags(flags)
         return parsed
 
     return parse_and_check
+
+
+def _refuse(parser: Any, message: str) -> NoReturn:
+    """Raise UsageError with what argparse has to say, and the nearest name to a wrong one."""
+    if match := re.match(r"argument --arch/-a: invalid choice: '?([^' ]*)", message):
+        nearest = difflib.get_close_matches(match[1], ARCH_MODEL_REGISTRY, n=1, cutoff=0)[0]
+        raise UsageError(
+            f"--arch must be an architecture, of which {nearest} is the nearest, but is "
+            f"{match[1]!r}."
+        )
+    if match := re.match(r"unrecognized arguments: (--[^ =]+)", message):
+        nearest = difflib.get_close_matches(match[1], parser._option_string_actions, 1, cutoff=0)[0]
+        raise UsageError(
+            f"{match[1]} must be a flag of this command, of which {nearest} is the nearest, but is "
+            "unknown to it."
+        )
+    raise UsageError(message)
+
+
+def _leave_out_warnings() -> None:
+    """Leave out warnings of every command that only the authors of fairseq could heed.
+
+    It uses parts of Hydra and PyTorch that are deprecated, and pinned memory even without a GPU.
+    """
+    if sys.warnoptions:  # the user has a say
+        return
+    for message in _UNHEEDED:
+        warnings.filterwarnings("ignore", message=message)
 
 
 def _through_gate(load: Callable[..., Any]) -> Callable[..., Any]:
@@ -185,6 +259,9 @@ def _once_and_alone(load: Callable[..., Any]) -> Callable[..., Any]:
             save_dir.acquire(Path(cfg.save_dir))
         loaded = load(cfg, trainer, **kwargs)
         updates, limit = trainer.get_num_updates(), trainer.cfg.optimization.max_update
+        if trainer.data_parallel_rank == 0:
+            save_dir.report(Path(cfg.save_dir), updates)
+            trainer.set_num_updates = _reporting(trainer.set_num_updates, Path(cfg.save_dir))
         if 0 < limit <= updates:
             logger.info(
                 f"training is finished: {cfg.save_dir} has {updates} updates, and --max-update is "
@@ -194,6 +271,21 @@ def _once_and_alone(load: Callable[..., Any]) -> Callable[..., Any]:
         return loaded
 
     return load_alone
+
+
+def _reporting(set_num_updates: Callable[[int], None], directory: Path) -> Callable[[int], None]:
+    """Report the number of updates to who shows the progress, a few times a second at most."""
+    next_report = 0.0
+
+    @functools.wraps(set_num_updates)
+    def set_and_report(updates: int) -> None:
+        nonlocal next_report
+        set_num_updates(updates)
+        if time.monotonic() >= next_report:
+            next_report = time.monotonic() + _REPORT_INTERVAL
+            save_dir.report(directory, updates)
+
+    return set_and_report
 
 
 def _is_of_the_disk(error: BaseException) -> TypeGuard[OSError]:

@@ -12,9 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from tqdm import tqdm
-
 from attn_nmt.command_line import UsageError, positive, run
+from attn_nmt.progress import Progress
 
 if TYPE_CHECKING:  # they import fairseq, which --help does not need
     from attn_nmt.hub import Hypothesis
@@ -54,13 +53,12 @@ def main() -> None:
         try:
             translator = from_pretrained(options.model, options.data_bin, device=options.device)
             lines = translator.hypotheses(_read(), window=options.window, **search)
-            # None: no bar where standard error is a file.
-            bar = stack.enter_context(tqdm(unit=" lines", disable=None))
+            progress = stack.enter_context(Progress("translated", unit="lines"))
             for number, found in enumerate(lines, start=1):
                 _write(number, found, options)
                 if alignments is not None:
                     _write_alignment(number, found[0], alignments)
-                bar.update()
+                progress.update()
         except (ValueError, UsageError) as error:
             raise UsageError(_as_flags(error)) from None
 

@@ -18,12 +18,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tqdm import tqdm
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(1, str(Path(__file__).parents[1] / "tests"))
 
 from attn_nmt.command_line import UsageError, at_least, positive, run
+from attn_nmt.progress import Progress
 
 Trial = Callable[[], str]
 
@@ -86,13 +85,16 @@ def main() -> None:
     args = parser.parse_args()
     logging.disable(logging.WARNING)  # fairseq's, and of settings that are dropped
     counts: Counter[str] = Counter()
-    for name, trial in tqdm(TRIALS[args.what](range(args.first, args.first + args.count))):
-        try:
-            counts[trial()] += 1
-        except Exception as error:  # whatever it is, it is what is looked for
-            counts["failed"] += 1
-            reason = " ".join(str(error).split())[:500]
-            tqdm.write(f"{name}: {type(error).__name__}: {reason}")
+    trials = range(args.first, args.first + args.count)
+    with Progress("tried", total=args.count) as progress:
+        for name, trial in TRIALS[args.what](trials):
+            try:
+                counts[trial()] += 1
+            except Exception as error:  # whatever it is, it is what is looked for
+                counts["failed"] += 1
+                reason = " ".join(str(error).split())[:500]
+                progress.write(f"{name}: {type(error).__name__}: {reason}")
+            progress.update()
     print(", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items())))
     if counts["failed"]:
         raise UsageError(f"Every trial must succeed, but {counts['failed']} failed.")

@@ -36,7 +36,7 @@ bash "$root/scripts/setup.sh"
 use_environment
 bash "$root/data_prep/prepare_${data}_en2de.sh" "$corpus" ${mirror[@]+"${mirror[@]}"}
 
-fairseq-train "$corpus/data-bin" --user-dir "$root/attn_nmt" --arch attn_transformer_tiny \
+python3 -m attn_nmt.training.fairseq_train "$corpus/data-bin" --arch attn_transformer_tiny \
   --share-all-embeddings --save-dir "$run" --max-update "$updates" \
   --optimizer adam --adam-betas '(0.9, 0.98)' --lr 0.003 --lr-scheduler inverse_sqrt --warmup-updates 300 \
   --criterion label_smoothed_cross_entropy --label-smoothing 0.1 --max-tokens 3000 \

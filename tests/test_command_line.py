@@ -10,8 +10,54 @@ from pathlib import Path
 import pytest
 from support.commandline import ROOT
 
+BARE = {**os.environ, "PYTHONPATH": str(ROOT)}
 PRINTS = "for _ in range({lines}): print('a line of twenty-two')"
 OTHER_PIPE = "r, w = os.pipe(); os.close(r); os.write(w, b'lost')"
+
+
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        (("-m", "attn_nmt", "flags"), "torch"),
+        (("-m", "attn_nmt", "study", "costs"), "fairseq"),
+        (("-m", "attn_nmt.study", "costs"), "fairseq"),
+        (("-m", "attn_nmt", "benchmark", "goals"), "torch"),
+        (("scripts/benchmark.py", "goals"), "torch"),
+        (("scripts/average_checkpoints.py",), "torch"),
+        (("-m", "attn_nmt", "train", "arch", "data", "run"), "numpy"),
+    ],
+)
+def test_a_missing_package_is_named_in_one_sentence(words: tuple[str, ...], missing: str) -> None:
+    # -S leaves out site-packages, and so every package but this one.
+    command = [sys.executable, "-S", *words]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=BARE)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"error: {missing} must be installed for this command, but is not; attn-nmt doctor lists "
+        "what is missing, and scripts/setup.sh installs it.\n"
+    )
+
+
+def test_the_doctor_needs_no_package() -> None:
+    command = [sys.executable, "-S", "-m", "attn_nmt", "doctor"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=BARE)
+    assert result.returncode == 1
+    assert "conflict       torch is not installed.\n" in result.stdout
+    assert "conflict       numpy is not installed.\n" in result.stdout
+    assert result.stderr == "error: 6 conflicts must be solved first; see above.\n"
+
+
+@pytest.mark.parametrize("command", ["flags", "benchmark", "doctor"])
+def test_pytorch_without_numpy_is_not_enough(command: str) -> None:
+    hide = f"import sys; sys.modules['numpy'] = None; sys.argv = ['attn-nmt', {command!r}, 'goals']"
+    script = f"{hide}\nif sys.argv[1] != 'benchmark': del sys.argv[2]\n"
+    script += "from attn_nmt.__main__ import console; console()"
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in result.stderr
+    if command != "doctor":
+        assert result.stderr.splitlines()[-1].startswith("error: numpy must be installed for this")
 
 
 def exit_status(body: str, **files: int) -> tuple[int, str]:

@@ -6,6 +6,7 @@ import io
 import pickle
 import subprocess
 import sys
+import warnings
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from fairseq import checkpoint_utils, options
+from fairseq import checkpoint_utils, options, trainer
 from fairseq.data import FairseqDataset, data_utils
 from fairseq.distributed import utils as distributed_utils
 from fairseq.tasks.fairseq_task import FairseqTask
@@ -144,3 +145,40 @@ print(next(iter(batches)))
         )
         alive[apply] = result.stdout.split()
     assert alive == {"fairseq_patches.apply()": ["0", "0"], "": ["0", "1"]}
+
+
+def test_absent_biases_are_not_taken_for_a_shared_one() -> None:
+    first, second = (torch.nn.Linear(2, 2, bias=False) for _ in range(2))
+    model = torch.nn.ModuleDict({"first": first, "second": second, "parts": torch.nn.Module()})
+    model["parts"].tied = torch.nn.Linear(2, 2, bias=False)
+    model["parts"].tied.weight = first.weight
+    shared = ["first.weight", "parts.tied.weight"]
+    patched, unpatched = (
+        trainer._catalog_shared_params,
+        trainer._catalog_shared_params.__wrapped__,
+    )
+    assert patched(model) == [shared]
+    assert patched(torch.nn.Linear(2, 2)) == []
+    # It calls itself, so that the original is reached only by itself.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "_catalog_shared_params", unpatched)
+        biases = ["first.bias", "second.bias", "parts.tied.bias"]
+        assert unpatched(model) == [shared, biases]
+
+
+@pytest.mark.parametrize(
+    ("message", "is_left_out"),
+    [
+        ("\nThe version_base parameter is not specified.\nPlease specify one", True),
+        ("hydra.experimental.compose() is no longer experimental. Use hydra.compose()", True),
+        ("'pin_memory' argument is set as true but no accelerator is found, then", True),
+        ("hydra.compose() got another argument", False),
+        ("The gradient is zero: `torch.cuda.amp.autocast(args...)` is deprecated", False),
+    ],
+)
+def test_only_warnings_that_nobody_can_heed_are_left_out(message: str, is_left_out: bool) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.resetwarnings()
+        fairseq_patches._leave_out_warnings()
+        warnings.warn(message, stacklevel=1)
+    assert bool(caught) is not is_left_out

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from attn_nmt.atomic import replacing
 from attn_nmt.benchmarking.comparison import (
@@ -27,6 +26,7 @@ from attn_nmt.benchmarking.models import BASELINES, Model
 from attn_nmt.benchmarking.work import WORK, Sizes
 from attn_nmt.command_line import UsageError, positive
 from attn_nmt.doctor import device as device_name
+from attn_nmt.progress import track
 from attn_nmt.study.flags import add_model_flags, explicit_flags, one_of, read_config
 from attn_nmt.version import __version__
 
@@ -55,7 +55,7 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     rows: Table = []
     try:
-        for row in tqdm(options.measure(options), desc="rows"):
+        for row in track(options.measure(options), "measured", unit="rows"):
             rows.append(row)
             _write(rows, options.json)
     finally:

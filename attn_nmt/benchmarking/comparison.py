@@ -9,11 +9,11 @@ from itertools import groupby
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from attn_nmt.benchmarking.measures import interleaved, multiply_adds, peak_memory, ratio
 from attn_nmt.benchmarking.models import Model
 from attn_nmt.benchmarking.work import WORK, Sizes, search_shares
+from attn_nmt.progress import track
 from attn_nmt.study.flags import as_command_line
 
 Measured = dict[str, Any]
@@ -111,7 +111,7 @@ def _measure_together(rows: Sequence[Row], rounds: int, rate: float) -> Iterator
     counts = [multiply_adds(steps[number]) for number in range(len(rows))]
     del steps  # to free their memory for what follows
     of_baseline = _memory_or_shares(baseline, first)
-    for number, row in enumerate(tqdm(rows, desc=f"{first.work}, memory and shares", leave=False)):
+    for number, row in enumerate(track(rows, f"{first.work}, memory and shares")):
         result = _not_measured(row)
         result["time"], result["low"], result["high"] = ratio(times[number], times[_BASELINE])
         result["rate"] = counts[number] / min(times[number])

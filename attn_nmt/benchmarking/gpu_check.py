@@ -22,11 +22,11 @@ from fairseq.sequence_generator import SequenceGenerator
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
-from tqdm import tqdm
 
 from attn_nmt.benchmarking.models import Model, build_on_cpu, dictionary
 from attn_nmt.benchmarking.work import PAD, batch_of_tokens
 from attn_nmt.fused_adam import FairseqAdam
+from attn_nmt.progress import track
 
 Measured = dict[str, Any]
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -144,7 +144,7 @@ def check_mechanisms(device: torch.device) -> Iterator[Measured]:
     """Yield a row for each mechanism and type; "right" is whether the errors are small."""
     for dtype in DTYPES:
         stock = compare(STOCK, device, dtype)
-        for name in tqdm((STOCK, *MECHANISMS), desc=str(dtype).removeprefix("torch."), leave=False):
+        for name in track((STOCK, *MECHANISMS), str(dtype).removeprefix("torch.")):
             errors = stock if name == STOCK else compare(name, device, dtype)
             yield {
                 "model": name,

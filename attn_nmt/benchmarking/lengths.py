@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from attn_nmt import modules
 from attn_nmt.benchmarking.measures import (
@@ -18,6 +17,7 @@ from attn_nmt.benchmarking.measures import (
     keep_freed_memory,
     peak_memory,
 )
+from attn_nmt.progress import track
 
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
 _WIDTH = 512
@@ -65,10 +65,7 @@ def measure_lengths(names: Sequence[str], rounds: int, fit_from: int) -> Iterato
     keep_freed_memory()
     start = LENGTHS.index(fit_from)
     for name in names:
-        memory = [
-            peak_memory(mechanism_step, name, n)
-            for n in tqdm(LENGTHS, desc=f"{name}, memory", leave=False)
-        ]
+        memory = [peak_memory(mechanism_step, name, n) for n in track(LENGTHS, f"{name}, memory")]
         times = interleaved({str(n): mechanism_step(name, n) for n in LENGTHS}, rounds, name)
         medians = [statistics.median(times[str(n)]) for n in LENGTHS]
         yield {

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from tqdm import tqdm
 
 from attn_nmt.modules.linear import linear
+from attn_nmt.progress import track
 
 Step = Callable[[], object]
 Name = TypeVar("Name", bound=Hashable)
@@ -55,7 +55,7 @@ def interleaved(
     for step in steps.values():
         step()
     times: dict[Name, list[float]] = {name: [] for name in steps}
-    for _ in tqdm(range(rounds), desc=description, leave=False):
+    for _ in track(range(rounds), description, unit="rounds"):
         for name, step in steps.items():
             times[name].append(seconds(step))
     return times

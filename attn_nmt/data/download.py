@@ -11,9 +11,8 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.request import Request
 
-from tqdm import tqdm
-
 from attn_nmt.command_line import UsageError
+from attn_nmt.progress import Progress
 
 _TIMEOUT = 60  # seconds without data
 _MAX_ATTEMPTS = 5
@@ -105,10 +104,8 @@ def _copy(response: HTTPResponse, part: Path, offset: int, total: int | None) ->
     """Append the response to the partial file; return the size of that."""
     with (
         part.open("ab" if offset else "wb") as file,
-        tqdm(
-            total=total, initial=offset, unit="B", unit_scale=True, desc=part.stem, mininterval=1
-        ) as bar,
+        Progress(part.stem, total=total, initial=offset, unit="bytes", scaled=True) as progress,
     ):
         while block := response.read(1 << 16):
-            bar.update(file.write(block))
+            progress.update(file.write(block))
         return file.tell()

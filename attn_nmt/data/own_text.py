@@ -13,8 +13,6 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from tqdm import tqdm
-
 from attn_nmt.command_line import UsageError, positive
 from attn_nmt.data import options
 from attn_nmt.data.held_out import HeldOut
@@ -29,6 +27,7 @@ from attn_nmt.data.pipeline import (
     text_directory,
 )
 from attn_nmt.data.steps import Steps
+from attn_nmt.progress import track
 from attn_nmt.text import moses
 from attn_nmt.text.subwords import SUBWORD_TOOLS, build_subwords
 
@@ -159,7 +158,7 @@ def _read(inputs: Inputs, stage: Path, langs: Languages, *, seed: int) -> None:
             name: open_sides(stack, stage / "raw", name, langs)
             for name in ("train", *inputs.held_out)
         }
-        for pair in tqdm(inputs.training_pairs(), desc="raw/train", unit=" pairs"):
+        for pair in track(inputs.training_pairs(), "raw/train", unit="pairs"):
             if not all(map(has_text, pair)):
                 dropped["blank"] += 1
                 continue

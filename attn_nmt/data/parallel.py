@@ -11,9 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tqdm import tqdm
-
 from attn_nmt.child_processes import die_with
+from attn_nmt.progress import track
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,7 +36,7 @@ def map_lines(
         target.open("w", encoding="utf-8", newline="\n") as write,
     ):
         lines = (line.removesuffix("\n") for line in read)
-        for line in tqdm(ordered_map(make, lines, workers), desc=target.name, unit=" lines"):
+        for line in track(ordered_map(make, lines, workers), target.name, unit="lines"):
             write.write(line + "\n")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from attn_nmt.averaging import average, last_by_update_or_epoch
 from attn_nmt.checkpoints import find_checkpoint
 from attn_nmt.command_line import UsageError, run
 from attn_nmt.data_card import DataCard
-from attn_nmt.evaluation.generate import generate, read_hypotheses
+from attn_nmt.evaluation.generate import LOG, GenerateFailed, generate, read_hypotheses
 from attn_nmt.evaluation.scores import score, sentence_scores
 from attn_nmt.text.segmenter import detokenizer
+from attn_nmt.training.options import check_user_dir
 
 
 def main() -> None:
@@ -39,6 +41,7 @@ def main() -> None:
     args, flags = parser.parse_known_args()
     if not args.data_bin.is_dir():
         raise UsageError(f"DATA_BIN must be a directory, but {args.data_bin} is not one.")
+    check_user_dir(flags)
     card = DataCard.read(args.data_bin.resolve().parent)
     if args.gen_subset not in card.lines:
         raise UsageError(
@@ -57,6 +60,12 @@ def main() -> None:
     try:
         _evaluate(checkpoint, args.data_bin, card, args.gen_subset, scratch, flags)
         _move_files(scratch, checkpoint.parent / name)
+        print(f"log: {checkpoint.parent / name / LOG}", file=sys.stderr)
+    except GenerateFailed as error:
+        log = checkpoint.parent / name / LOG
+        log.parent.mkdir(exist_ok=True)
+        shutil.move(scratch / LOG, log)
+        raise UsageError(f"{error}\nThe full log is in {log}.") from None
     finally:
         shutil.rmtree(scratch)
 

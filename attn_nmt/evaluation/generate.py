@@ -7,15 +7,30 @@ import re
 import shlex
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
+from attn_nmt.child_log import LogReader, reason, warning_in
 from attn_nmt.child_processes import die_with
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
+from attn_nmt.progress import Progress, cut
 
 # The usual search for Transformer-base; flags of the user come later and override it.
 _SEARCH = shlex.split("--beam 4 --lenpen 0.6 --max-tokens 8000")
+# A line for each batch, by which the progress is shown.
+_PROGRESS = shlex.split("--log-format simple --log-interval 1")
+_BATCH = re.compile(r"progress_bar\b.*?(\d+) / (\d+) wps=")
 _HYPOTHESIS = re.compile(r"H-(\d+)\t\S+\t?(.*)")
+
+LOG = "generate.log"
+_POLL_INTERVAL = 0.1
+_STOP_TIMEOUT = 10.0
+
+
+class GenerateFailed(UsageError):
+    """fairseq-generate failed."""
 
 
 def generate(
@@ -23,21 +38,61 @@ def generate(
 ) -> Path:
     """Translate ``split`` and return fairseq-generate's output, written into ``directory``.
 
-    Progress goes to standard error.
+    Progress goes to standard error, and everything that fairseq-generate says to ``LOG`` beside it.
 
     Raises:
-        UsageError: if fairseq-generate fails.
+        GenerateFailed: if fairseq-generate fails, with the sentence that says why.
     """
     command = [sys.executable, "-m", "fairseq_cli.generate", str(data_bin)]
     command += ["--user-dir", str(Path(__file__).parents[1]), "--path", str(checkpoint)]
     command += ["--source-lang", card.source_lang, "--target-lang", card.target_lang]
-    command += ["--post-process", card.subwords.post_process, *_SEARCH, *flags]
+    command += ["--post-process", card.subwords.post_process, *_SEARCH, *_PROGRESS, *flags]
     command += ["--gen-subset", split, "--results-path", str(directory)]
-    preexec = die_with(os.getpid())
-    code = subprocess.run(command, stdout=sys.stderr, preexec_fn=preexec).returncode
-    if code:
-        raise UsageError(f"fairseq-generate must succeed, but exited with {code}; see above.")
+    log = directory / LOG
+    with log.open("wb", buffering=0) as output:
+        output.write(f"$ {shlex.join(command)}\n".encode())
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, preexec_fn=die_with(os.getpid())
+        )
+    try:
+        _show(process, log, f"translating {split} with {checkpoint.name}")
+    finally:
+        _stop(process)
+    if process.returncode:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        raise GenerateFailed(reason(lines, process.returncode))
     return directory / f"generate-{split}.txt"
+
+
+def _show(process: subprocess.Popen[bytes], log: Path, what: str) -> None:
+    """Show the progress until the process ends: its batches, and warnings."""
+    warnings: set[str] = set()
+    with closing(LogReader(log, start=0)) as reader, Progress(what, unit="batches") as progress:
+        while True:
+            has_ended = process.poll() is not None
+            for line in reader.new_lines():
+                if match := _BATCH.search(line):
+                    if progress.total is None:
+                        progress.write(f"{what}: {match[2]} batches")
+                    progress.total = int(match[2])
+                    progress.move_to(int(match[1]))
+                elif (warning := warning_in(line)) and warning not in warnings:
+                    warnings.add(warning)
+                    progress.write(cut(f"warning: {warning}"))
+            if has_ended:
+                return
+            progress.refresh()
+            time.sleep(_POLL_INTERVAL)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the process if it still runs."""
+    process.terminate()
+    try:
+        process.wait(_STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def read_hypotheses(path: Path, *, sentences: int) -> list[str]:

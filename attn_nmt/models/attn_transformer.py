@@ -20,7 +20,7 @@ from fairseq.modules.checkpoint_activations import checkpoint_wrapper
 from fairseq.utils import convert_padding_direction
 from torch import Tensor, nn
 
-from attn_nmt.command_line import UsageError
+from attn_nmt.command_line import FlagError, UsageError
 from attn_nmt.models.compilation import compile_layer, only_in_training
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.layers import DecoderLayer, EncoderLayer
@@ -201,15 +201,27 @@ class AttnTransformerModel(TransformerModelBase):
         gen_parser_from_dataclass(parser, AttnTransformerConfig(), delete_default=True)
 
     @classmethod
+    def check_flags(cls, flags: Any) -> AttnTransformerConfig:
+        """Return what a namespace or a fairseq configuration says about the model.
+
+        Raises:
+            FlagError: if a flag breaks its rule.
+        """
+        try:
+            return AttnTransformerConfig.from_mapping(flags)
+        except ValueError as error:
+            raise FlagError(str(error)) from None
+
+    @classmethod
     def build_model(cls, cfg: Any, task: Any) -> AttnTransformerModel:
         """Build from a fairseq configuration.
 
         Raises:
-            ValueError: if a flag breaks its rule; nothing is built then.
+            FlagError: if a flag breaks its rule; nothing is built then.
         """
-        config = AttnTransformerConfig.from_mapping(cfg)
+        config = cls.check_flags(cfg)
         if getattr(task.cfg, "left_pad_target", False):
-            raise ValueError(
+            raise FlagError(
                 "--left-pad-target must be False, since the decoder counts target positions "
                 "from the left, but is True instead."
             )

@@ -39,8 +39,8 @@ _FLAGS = "--lr 0.001 --dropout 0.1 --max-update 100000 --seed 1 --log-format sim
 # The last five are for averaging; a checkpoint of every epoch would fill the disk.
 _CHECKPOINTS = "--save-interval-updates 1000 --keep-interval-updates 5"
 
-_PACKAGE = Path(__file__).parents[1]
-_TRAIN = ("-m", "fairseq_cli.train")
+PACKAGE = Path(__file__).parents[1]
+TRAIN = ("-m", "fairseq_cli.train")
 
 
 @dataclass(frozen=True)
@@ -187,23 +187,23 @@ def build_commands(options: Options, gpus: Gpus, nodes: Nodes) -> list[Command]:
         UsageError: if the processes or DATA_BIN break a rule.
     """
     processes = processes_per_node(options, gpus)
-    flags = _train_flags(options, gpus, world_size=processes * nodes.count)
+    flags = train_flags(options, gpus, world_size=processes * nodes.count)
     if gpus.count:
-        return [Command((sys.executable, *_torchrun(processes, nodes), *_TRAIN, *flags))]
+        return [Command((sys.executable, *_torchrun(processes, nodes), *TRAIN, *flags))]
     if processes * nodes.count == 1:
-        return [Command((sys.executable, *_TRAIN, *flags))]
+        return [Command((sys.executable, *TRAIN, *flags))]
     first_rank = (nodes.rank or 0) * processes
     # The threads of several processes would compete for the cores.
     environment = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return [
-        Command((sys.executable, *_TRAIN, *flags, *_gloo(first_rank + i, nodes)), environment)
+        Command((sys.executable, *TRAIN, *flags, *_gloo(first_rank + i, nodes)), environment)
         for i in range(processes)
     ]
 
 
 def commands_by_node(arguments: Sequence[str], nodes: Nodes, directory: Path) -> list[str]:
     """Return for each node the shell command that starts train.sh there, in ``directory``."""
-    script = _PACKAGE.parent / "scripts" / "train.sh"
+    script = PACKAGE.parent / "scripts" / "train.sh"
     start = ("bash", str(script)) if script.is_file() else (sys.executable, "-m", __package__)
     master = f"{nodes.host}:{nodes.port}"
     return [
@@ -213,9 +213,9 @@ def commands_by_node(arguments: Sequence[str], nodes: Nodes, directory: Path) ->
     ]
 
 
-def _train_flags(options: Options, gpus: Gpus, world_size: int) -> list[str]:
+def train_flags(options: Options, gpus: Gpus, world_size: int) -> list[str]:
     """Return what follows fairseq-train: the recipe, the user's flags, the number of devices."""
-    flags = [str(options.data_bin), "--user-dir", str(_PACKAGE), "--arch", options.arch]
+    flags = [str(options.data_bin), "--user-dir", str(PACKAGE), "--arch", options.arch]
     flags += ["--save-dir", str(options.save_dir), *recipe(options)]
     flags += ["--max-tokens", str(options.max_tokens)]
     flags += ["--update-freq", update_freq(options, world_size)]

@@ -6,9 +6,11 @@ import difflib
 from argparse import Action, ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from attn_nmt.command_line import UsageError, positive
+from attn_nmt.training.save_dir import require_writable
 
 TOKENS_PER_UPDATE = 30000
 PRECISIONS = ("bf16", "fp16", "fp32")
@@ -80,12 +82,26 @@ def check_directories(options: Options) -> None:
     """Refuse directories that fairseq-train could not use.
 
     Raises:
-        UsageError: naming DATA_BIN or SAVE_DIR.
+        UsageError: naming DATA_BIN, SAVE_DIR or ``--user-dir``.
     """
     if not options.data_bin.is_dir():
         raise UsageError(f"DATA_BIN must be a directory, but {options.data_bin} is not one.")
-    if options.save_dir.exists() and not options.save_dir.is_dir():
-        raise UsageError(f"SAVE_DIR must be a directory, but {options.save_dir} is not one.")
+    require_writable(options.save_dir, "SAVE_DIR")
+    check_user_dir(options.flags)
+
+
+def check_user_dir(flags: Sequence[str]) -> None:
+    """Refuse a ``--user-dir`` that is not there, as one named from another directory.
+
+    Raises:
+        UsageError: with how to name this package.
+    """
+    for flag, value in pairwise(flags):
+        if flag == "--user-dir" and not Path(value).is_dir():
+            raise UsageError(
+                f"--user-dir must be a directory, but {value} is not one in {Path.cwd()}; it may "
+                "be left out, and `attn-nmt path` prints where this package is."
+            )
 
 
 def check_started_once(environ: Mapping[str, str]) -> None:
@@ -119,6 +135,25 @@ def check_arch(arch: str) -> None:
         raise UsageError(
             f"ARCH must be an architecture, of which {nearest} is the nearest, but is {arch!r}."
         )
+
+
+def check_flags(flags: Sequence[str]) -> None:
+    """Refuse flags with which fairseq-train would fail, before anything is started.
+
+    Args:
+        flags: everything that follows fairseq-train, with this package as ``--user-dir``.
+
+    Raises:
+        UsageError: with what is wrong with one of them.
+    """
+    from fairseq import options as fairseq_options
+
+    import attn_nmt.models  # noqa: F401  registers the models, and checks their flags
+
+    words = list(flags)
+    user_dir = words.index("--user-dir")
+    del words[user_dir : user_dir + 2]  # fairseq would log that it is imported already
+    fairseq_options.parse_args_and_arch(fairseq_options.get_training_parser(), input_args=words)
 
 
 def _parser() -> ArgumentParser:

@@ -26,6 +26,7 @@ from support.commandline import (
 
 import attn_nmt.models  # noqa: F401  registers the architectures
 from attn_nmt.checkpoints import load_checkpoint
+from attn_nmt.command_line import UsageError
 from attn_nmt.training.command import build_commands
 from attn_nmt.training.devices import Gpus, Nodes
 from attn_nmt.training.options import read
@@ -84,7 +85,7 @@ def test_a_training_goes_on_with_the_other_optimizer(data_bin: Path, tmp_path: P
 
 def test_the_printed_user_dir_works_in_any_directory(data_bin: Path, tmp_path: Path) -> None:
     """The other tests give it as a path relative to the project's directory."""
-    printed = run_command("python3", "-m", "attn_nmt", cwd=tmp_path).stdout.strip()
+    printed = run_command("python3", "-m", "attn_nmt", "path", cwd=tmp_path).stdout.strip()
     assert printed == str(ROOT / "attn_nmt")
     model = ("--user-dir", printed, "--arch", "attn_transformer_tiny", *SMALL, *RECIPE)
     result = run_command(
@@ -172,8 +173,7 @@ def test_training_refuses_a_bad_flag_in_its_last_line(data_bin: Path, tmp_path: 
     model = ("--user-dir", "attn_nmt", "--arch", "attn_transformer_tiny", *SMALL, *RECIPE)
     wrong = ("--encoder-attention-heads", 5, "--save-dir", tmp_path)
     assert fairseq("train", data_bin, *model, *wrong, check=False).splitlines()[-1] == (
-        "ValueError: --encoder-attention-heads must divide --encoder-embed-dim (64), "
-        "but is 5 instead."
+        "error: --encoder-attention-heads must divide --encoder-embed-dim (64), but is 5 instead."
     )
 
 
@@ -203,19 +203,15 @@ def test_training_refuses_a_bad_flag_in_its_last_line(data_bin: Path, tmp_path: 
         ),
     ],
 )
-def test_a_bad_flag_is_refused_by_name(
-    data_bin: Path, capsys: pytest.CaptureFixture[str], flag: str, value: str, message: str
-) -> None:
+def test_a_bad_flag_is_refused_by_name(data_bin: Path, flag: str, value: str, message: str) -> None:
     """By fairseq-train's own steps until the model is built."""
     words = [str(data_bin), "--arch", "attn_transformer_tiny", *SMALL, *RECIPE, flag, value]
-    with pytest.raises((ValueError, SystemExit)) as error:
+    with pytest.raises(UsageError) as error:
         args = options.parse_args_and_arch(options.get_training_parser(), input_args=words)
         config = convert_namespace_to_omegaconf(args)
         tasks.setup_task(config.task).build_model(config.model)
-    is_argparse = isinstance(error.value, SystemExit)
-    found = capsys.readouterr().err.splitlines()[-1] if is_argparse else str(error.value)
     # Python 3.12 prints choices without quotes.
-    assert found.replace("'", "").endswith(message.replace("'", ""))
+    assert str(error.value).replace("'", "") == message.replace("'", "")
 
 
 def test_bleu_can_choose_the_best_checkpoint(data_bin: Path, tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ def test_it_goes_from_nothing_to_a_score_and_resumes_from_there(tmp_path: Path) 
     assert shown == ["source", "hypothesis", "reference"] * 10
     again, _ = quickstart(155)
     assert "is prepared already, with the same options." in again
-    assert "Loaded checkpoint" in again
-    assert "num_updates=150" not in again
+    assert "resuming from checkpoint_last.pt: epoch 2, update 150" in again
+    assert "trained to update 155 of 155 in " in again
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,8 @@ def test_a_cell_that_fails_is_reported_and_the_others_are_trained_and_scored(
     assert rows[1] == [f"max_source_positions={FAILING}", "1", "failed"]
     bleu = f"{result(good)['scores']['bleu']:.2f}"
     assert rows[2] == [f"max_source_positions={GOOD}", "1", "done", bleu, "mean of 3"]
-    assert printed.stderr.count("runs [") and "train_inner" not in printed.stderr
+    assert printed.stderr.count("done: 2 of 2 runs") == 1 and "train_inner" not in printed.stderr
+    assert "\r" not in printed.stderr
     assert f"{failing}: attn_nmt.training must succeed, but exited with 1.\n" in printed.stderr
     assert printed.stderr.splitlines()[-1] == (
         "error: All 2 runs must succeed, but 1 failed, as said above and in "
@@ -235,6 +236,16 @@ def test_other_flags_are_refused_before_anything_runs(
     assert capsys.readouterr().out == "" and not directory_of(out, 2).exists()
 
 
+def test_other_log_intervals_do_not_refuse_a_resume(
+    first_start: Any, grid: Path, data_bin: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cell, "run_command", lambda *_, **__: 1)
+    out, _ = first_start
+    words = arguments(grid, data_bin, out, "--average", 3, "--log-interval", 1, "--num-workers", 0)
+    with pytest.raises(UsageError, match="^All 2 runs must succeed, but 1 failed, "):
+        run(*words)
+
+
 def test_a_run_interrupted_in_training_and_in_evaluation_resumes_to_the_same_result(
     first_start: Any, data_bin: Path, tmp_path: Path, run: Run
 ) -> None:
@@ -301,6 +312,9 @@ def interrupt(words: list[str], directory: Path, pattern: str, signum: signal.Si
     assert (running.returncode, out) == (128 + signum, "")
     word = "interrupted" if signum == signal.SIGINT else "terminated"
     assert errors.splitlines()[-1] == word
+    assert errors.splitlines()[-2] == (
+        "finished runs and checkpoints are kept; to resume: python -m " + shlex.join(words[2:])
+    )
     deadline = time.monotonic() + 20
     while session(running.pid) and time.monotonic() < deadline:
         time.sleep(0.1)

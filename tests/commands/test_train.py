@@ -40,7 +40,7 @@ def train_sh(data_bin: Path, save_dir: Path, *flags: object) -> list[str]:
 def train(data_bin: Path, save_dir: Path, *flags: object) -> str:
     """Do in this process what train.sh does for one process; return what it prints."""
 
-    def launch(commands: list[Command]) -> None:
+    def launch(commands: list[Command], display: object) -> None:
         (command,) = commands
         assert command.argv[:3] == (sys.executable, "-m", "fairseq_cli.train")
         print(fairseq("train", *command.argv[3:]))
@@ -81,15 +81,18 @@ def test_two_processes_do_what_one_does_in_two_batches(data_bin: Path, tmp_path:
     """Beyond an epoch of 9 updates, the last of which has one batch only; and resumed."""
     flags = ("--dropout", 0, "--tokens-per-update", 3000, "--log-interval", 1)
     one = train(data_bin, tmp_path / "one", *flags, "--max-update", 12)
-    first, second = (
-        run_command(
+    log = tmp_path / "two" / "train.log"
+    logs: list[str] = []
+    for max_update in (4, 12):
+        printed = run_command(
             *train_sh(data_bin, tmp_path / "two", *flags),
             *("--max-update", max_update, "--processes", 2),
-        ).stdout
-        for max_update in (4, 12)
-    )
+        )
+        logs.append(log.read_text().removeprefix("".join(logs)))
+        assert f"training: {max_update} of {max_update} updates, epoch" in printed.stderr
+    first, second = logs
     assert "batch: 1500 tokens x 1 device x update-freq 2 = 3000 tokens per update" in one
-    assert "batch: 1500 tokens x 2 devices x update-freq 1 = 3000 tokens per update" in first
+    assert "batch: 1500 tokens x 2 devices x update-freq 1 = 3000" in printed.stdout
     for field, tolerance in (("loss", 2e-3), ("wpb", 0)):
         joint = logged(first, field, "train_inner") + logged(second, field, "train_inner")
         assert len(joint) == 12
@@ -142,11 +145,13 @@ def test_the_last_five_checkpoints_are_kept_and_none_of_an_epoch(undisturbed: Pa
 
 
 def test_a_process_that_fails_ends_the_training(data_bin: Path, tmp_path: Path) -> None:
-    wrong = ("--encoder-attention-heads", 5, "--processes", 2)
+    wrong = ("--max-source-positions", 3, "--processes", 2)
     result = run_command(*train_sh(data_bin, tmp_path / "run", *wrong), check=False)
     assert result.returncode == 1
-    sentence = r"error: All 2 processes must succeed, but number [01] exited with \d+, so the other"
-    assert re.match(sentence, result.stderr.splitlines()[-1])
+    *_, sentence, stopped, place = result.stderr.splitlines()
+    assert sentence.startswith("error: Size of sample #")
+    assert re.fullmatch("Number [01] of 2 processes failed; all were stopped.", stopped)
+    assert place == f"The full log is in {tmp_path / 'run' / 'train.log'}."
 
 
 def test_two_nodes_train_together(data_bin: Path, tmp_path: Path) -> None:
@@ -169,7 +174,10 @@ def test_two_nodes_train_together(data_bin: Path, tmp_path: Path) -> None:
     ]
     logs = [node.communicate()[0] for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], logs
-    assert "training on 2 devices" in logs[0]
+    log = tmp_path / "run" / "train.log"
+    assert "training on 2 devices" in log.read_text()
+    assert f"log: {log}" in logs[0] and "training: 2 of 2 updates" not in logs[1]
+    assert f"log: {log.with_name('train-node1.log')}" in logs[1]
     assert updates(tmp_path / "run") == 2
 
 

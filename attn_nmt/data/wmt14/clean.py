@@ -9,10 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from attn_nmt.data.lines import Languages, Pair, open_sides, write_pair
 from attn_nmt.data.parallel import ordered_map
+from attn_nmt.progress import track
 from attn_nmt.text import moses
 
 MAX_TOKENS = 250
@@ -84,7 +83,7 @@ def write_training_text(
         valid = open_sides(stack, stage / form, "valid", langs) if held_out else []
         raw = open_sides(stack, stage / "raw", "valid", langs) if held_out else []
         kept = 0
-        for pair in tqdm(ordered_map(make, pairs, workers), desc=f"{form}/train", unit=" pairs"):
+        for pair in track(ordered_map(make, pairs, workers), f"{form}/train", unit="pairs"):
             if reason := reason_to_drop(pair.tokens):
                 dropped[reason] += 1
                 continue

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +22,7 @@ from attn_nmt.study.running.run_directory import (
     require_same_data,
 )
 from attn_nmt.study.tables import Row, render
+from attn_nmt.training.save_dir import require_writable
 
 if TYPE_CHECKING:  # submitit is needed for jobs only
     from attn_nmt.study.running.submitit_jobs import SlurmOptions
@@ -69,13 +72,19 @@ def run_grid(options: Namespace) -> None:
             another command or to other data; afterwards, if a run failed.
     """
     execute = executor(options)
+    require_writable(options.out, "--out")
     runs = planned_runs(options)
     for run in runs:
         require_same_commands(run)
         require_same_data(run)
     directory = grid_directory(options)
     directory.mkdir(parents=True, exist_ok=True)  # if this fails, it is one error, not one per run
-    outcomes = execute(runs, directory)
+    try:
+        outcomes = execute(runs, directory)
+    except KeyboardInterrupt:  # and SIGTERM
+        resume = f"python -m attn_nmt.study {shlex.join(sys.argv[1:])}"
+        print(f"finished runs and checkpoints are kept; to resume: {resume}", file=sys.stderr)
+        raise
     rows = [_summary(run, outcome) for run, outcome in zip(runs, outcomes, strict=True)]
     print(render(rows, "table", _COLUMNS), end="")
     failures = sum(outcome.state == "failed" for outcome in outcomes)

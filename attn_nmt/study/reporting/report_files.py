@@ -6,8 +6,8 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
+from attn_nmt.progress import track
 from attn_nmt.study.reporting.cell_styles import CellStyle, cell_styles
 from attn_nmt.study.reporting.comparability import grid_warnings, read_settings
 from attn_nmt.study.reporting.figures import bleu_over_gmacs, draw, learning_curves
@@ -89,7 +89,7 @@ def _tests(grid: GridResults, samples: int) -> dict[str, list[SeedTest]]:
         for cell in grid.cells
         if (baseline := grid.cell(cell.baseline)) is not None
     ]
-    progress = tqdm(pairs, desc=f"{grid.name}: significance", disable=None, leave=False)
+    progress = track(pairs, f"{grid.name}: significance", unit="cells")
     return {cell.name: seed_tests(baseline, cell, samples) for baseline, cell in progress}
 
 

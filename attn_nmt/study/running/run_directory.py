@@ -35,6 +35,21 @@ from attn_nmt.version import __version__
 
 COMMAND, ENVIRONMENT, CONFIG = "command.sh", "environment.json", "config.json"
 TRAIN_LOG, EVALUATE_LOG = "train.log", "evaluate.log"
+HARMLESS_FLAGS = {
+    "--log-interval": True,
+    "--log-format": True,
+    "--log-file": True,
+    "--no-progress-bar": False,
+    "--tensorboard-logdir": True,
+    "--wandb-project": True,
+    "--azureml-logging": False,
+    "--aim-repo": True,
+    "--aim-run-hash": True,
+    "--num-workers": True,
+    "--data-buffer-size": True,
+}
+"""Flags of fairseq-train that change what is logged, or how fast, but not what is trained; with
+whether a value follows. A run may be resumed with others."""
 FAILURE, RESULT = "failure.txt", "result.json"
 _PACKAGES = ("fairseq-fixed", "sacrebleu", "sacremoses", "numpy", "omegaconf")
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID")
@@ -106,21 +121,41 @@ def command_script(run: Run) -> str:
 def require_same_commands(run: Run) -> None:
     """Refuse a directory in which something else was trained.
 
+    The flags of ``HARMLESS_FLAGS`` may differ.
+
     Raises:
         UsageError: with the words that differ.
     """
     path = run.save_dir / COMMAND
     if path.is_file():
         previous, current = path.read_text(encoding="utf-8"), command_script(run)
-        if previous != current:
+        if _without_harmless(previous) != _without_harmless(current):
             raise UsageError(
                 f"{run.save_dir} must be resumed by the command that started it, "
-                f"but {_difference(previous, current)}."
+                f"but {_difference(_without_harmless(previous), _without_harmless(current))}."
             )
     elif any(run.save_dir.glob("*.pt")):
         raise UsageError(
             f"{run.save_dir} must be new or have a {COMMAND}, but holds checkpoints without one."
         )
+
+
+def _without_harmless(script: str) -> str:
+    """Return the commands without the flags that do not matter, and without their values."""
+    lines = []
+    for line in script.splitlines():
+        words: list[str] = []
+        is_value = False
+        for word in shlex.split(line):
+            name, equals, _ = word.partition("=")
+            if name in HARMLESS_FLAGS:
+                is_value = not equals and HARMLESS_FLAGS[name]
+            elif is_value:
+                is_value = False
+            else:
+                words.append(word)
+        lines.append(shlex.join(words))
+    return "\n".join(lines)
 
 
 def _difference(previous: str, current: str) -> str:

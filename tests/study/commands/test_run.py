@@ -169,6 +169,7 @@ def test_a_grid_whose_directory_cannot_be_created_is_one_error(
         (data_bin / f"dict.{lang}.txt").write_text("word 1\n")
     DataCard("copy", "en", "de", "sentencepiece", {}, {}, {}, 1, {}, {}).write(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError):
+    sentence = f"^--out must be a directory, but {tmp_path}/file is not one.$"
+    with pytest.raises(UsageError, match=sentence):
         study(f"run table2 --size tiny --data-bin {data_bin} --out {tmp_path}/file")
     assert capsys.readouterr() == ("", "")

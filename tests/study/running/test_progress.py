@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
+from support.commandline import ROOT
 
 from attn_nmt.study.grids.runs import Run
 from attn_nmt.study.running.cell import Outcome
@@ -24,6 +27,22 @@ def test_the_fraction_of_a_run_is_that_of_its_updates(planned_run: Run) -> None:
     assert fraction_done(planned_run) == 0.99, "it is not scored yet"
     (planned_run.save_dir / "result.json").write_text("{}")
     assert fraction_done(planned_run) == 1
+
+
+def test_a_run_moves_between_the_lines_of_its_log(planned_run: Run) -> None:
+    """By what the training itself reports, also if it was resumed from an earlier update."""
+    directory = planned_run.save_dir
+    directory.mkdir(parents=True)
+    (directory / "train.log").write_text("| train_inner | num_updates=25, lr=0\n")
+    child = f"""
+from pathlib import Path
+from attn_nmt.training import save_dir
+save_dir.acquire(Path({str(directory)!r}))
+save_dir.report(Path({str(directory)!r}), 1234)
+save_dir.report(Path({str(directory)!r}), 26)
+"""
+    subprocess.run([sys.executable, "-c", child], check=True, cwd=ROOT)
+    assert fraction_done(planned_run) == 0.26
 
 
 def with_log(run: Run, seed: int, updates: int) -> Run:

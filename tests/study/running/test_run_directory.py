@@ -40,6 +40,21 @@ def test_another_command_is_refused_with_the_words_that_differ(planned_run: Run)
     assert not (directory / "failure.txt").exists()
 
 
+@pytest.mark.parametrize(
+    "flags", [["--log-interval", "7"], ["--log-format=json"], ["--no-progress-bar"]]
+)
+def test_flags_that_change_no_result_may_differ(planned_run: Run, flags: list[str]) -> None:
+    planned_run.save_dir.mkdir(parents=True)
+    verbose = replace(planned_run, train=[*planned_run.train[:3], *flags, *planned_run.train[3:]])
+    for started, resumed in ((planned_run, verbose), (verbose, planned_run)):
+        write_text(planned_run.save_dir / "command.sh", command_script(started))
+        require_same_commands(resumed)
+        other = replace(resumed, train=[*resumed.train, "--lr", "1"])
+        sentence = "but that had nothing where this has --lr 1.$"
+        with pytest.raises(UsageError, match=sentence):
+            require_same_commands(other)
+
+
 def test_other_data_in_the_same_place_are_refused(planned_run: Run) -> None:
     corpus = planned_run.data_bin.parent
     corpus.mkdir()
