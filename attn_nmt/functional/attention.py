@@ -265,7 +265,7 @@ def fused_attention(
         # The lowest finite number rather than -inf: a row of nothing but -inf would give NaN.
         unmasked = query.new_zeros(()) if bias is None else bias
         mask = torch.where(blocked, torch.finfo(query.dtype).min, unmasked)
-    elif bias is not None and bias.is_cuda:
+    elif bias is not None and bias.device.type != "cpu":
         mask = align_rows(bias)
     if mask is not None:
         mask = mask.expand(len(query), query.size(1), -1, -1)

@@ -72,7 +72,7 @@ def gather_interpolated(table: TokenTable, token: Tensor, weight: Tensor) -> Ten
         - output: (Lq, B, K, C)
     """
     rows = table.rows
-    if rows.is_cuda and rows.dtype == torch.bfloat16:
+    if rows.device.type != "cpu" and rows.dtype == torch.bfloat16:
         # There the gradient of the weights does not exist in bfloat16.
         rows = rows.float()
     # Gathers both and adds them up in one pass, and keeps no copy of what it gathered.

@@ -17,7 +17,6 @@ from fairseq.models.transformer import (
     TransformerModelBase,
 )
 from fairseq.modules.checkpoint_activations import checkpoint_wrapper
-from fairseq.utils import convert_padding_direction
 from torch import Tensor, nn
 
 from attn_nmt.command_line import FlagError, UsageError
@@ -62,12 +61,12 @@ class AttnEncoder(TransformerEncoderBase):
             - src_tokens: (B, S), padded with the dictionary's pad on one side, either one
             - encoder_out: (S, B, C), encoder_padding_mask: (B, S), both with padding on the right
         """
-        aligned = convert_padding_direction(src_tokens, self.padding_idx, left_to_right=True)
+        shift = _left_padding(src_tokens.eq(self.padding_idx))
+        aligned = src_tokens.gather(1, _rolled_columns(src_tokens, shift))
         with only_in_training(self):
             encoder_out: EncoderOut = super().forward(aligned, src_lengths, return_all_hiddens)
-        if aligned is not src_tokens:
-            # The decoder returns its weights in the caller's layout.
-            encoder_out["src_tokens"] = [src_tokens]
+        # The decoder returns its weights in the caller's layout.
+        encoder_out["src_tokens"] = [src_tokens]
         return encoder_out
 
     def reorder_encoder_out(self, encoder_out: EncoderOut, new_order: Tensor) -> EncoderOut:
@@ -157,10 +156,10 @@ class AttnDecoder(TransformerDecoderBase):
                 alignment_layer=alignment_layer,
                 alignment_heads=alignment_heads,
             )
-        if encoder_out["src_tokens"]:
-            is_pad = encoder_out["src_tokens"][0].eq(self.padding_idx)
-            is_pad = is_pad.repeat_interleave(len(prev_output_tokens) // len(is_pad), dim=0)
-            extra["attn"] = [_pad_left(weights, is_pad) for weights in extra["attn"]]
+        if encoder_out["src_tokens"] and extra["attn"][0] is not None:
+            shift = _left_padding(encoder_out["src_tokens"][0].eq(self.padding_idx))
+            shift = shift.repeat_interleave(len(prev_output_tokens) // len(shift), dim=0)
+            extra["attn"] = [_pad_left(weights, shift) for weights in extra["attn"]]
         return x, extra
 
 
@@ -274,15 +273,24 @@ def _wrap(layer: nn.Module, cfg: TransformerConfig) -> nn.Module:
     return fsdp_wrap(layer, min_num_params=cfg.min_params_to_wrap)
 
 
-def _pad_left(weights: Tensor | None, is_pad: Tensor) -> Tensor | None:
-    """Move the columns of ``weights`` (B, T, S) to where a left-padded source has its tokens.
+def _left_padding(is_pad: Tensor) -> Tensor:
+    """Return how many tokens of padding each row begins with: (B, S) -> (B, 1).
+
+    Nothing here depends on whether there is any, which a GPU would have to be asked.
+    """
+    return is_pad.cumprod(1).sum(1, keepdim=True)
+
+
+def _rolled_columns(x: Tensor, shift: Tensor) -> Tensor:
+    """Return where the columns of ``x`` come from if each row moves left by ``shift``.
 
     Shape:
-        - is_pad: (B, S), True = padding, on the left
+        - x, output: (B, S); shift: (B, 1)
     """
-    if weights is None:
-        return None
-    columns = torch.arange(is_pad.size(1), device=is_pad.device)
-    # (S) - (B, 1) = (B, S)
-    source = (columns - is_pad.sum(1, keepdim=True)).remainder(is_pad.size(1))
-    return weights.gather(2, source.unsqueeze(1).expand_as(weights))
+    # (S) + (B, 1) = (B, S)
+    return (torch.arange(x.size(1), device=x.device) + shift).remainder(x.size(1))
+
+
+def _pad_left(weights: Tensor, shift: Tensor) -> Tensor:
+    """Move the columns of ``weights`` (B, T, S) to the right by ``shift`` (B, 1)."""
+    return weights.gather(2, _rolled_columns(weights[:, 0], -shift).unsqueeze(1).expand_as(weights))

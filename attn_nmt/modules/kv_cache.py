@@ -6,6 +6,7 @@ all of them, and need not move when the beams change places.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
@@ -276,11 +277,12 @@ def _rows_after_reorder_cached(
 def _rows_after_reorder(
     new_order: Tensor, rows_per_key: int, key_rows: int
 ) -> tuple[Tensor | None, int]:
-    source = new_order // rows_per_key
-    kept, counts = torch.unique_consecutive(source, return_counts=True)
-    rows = int(counts[0])
-    if not bool((counts == rows).all()):
+    # The one wait for a GPU; each question asked there would be another one.
+    source = [row // rows_per_key for row in new_order.tolist()]
+    groups = [(row, len(list(group))) for row, group in itertools.groupby(source)]
+    kept, rows = [row for row, _ in groups], groups[0][1]
+    if any(count != rows for _, count in groups):
         kept, rows = source, 1
-    if torch.equal(kept, torch.arange(key_rows, device=kept.device)):
+    if kept == list(range(key_rows)):
         return None, rows
-    return kept, rows
+    return new_order.new_tensor(kept), rows
