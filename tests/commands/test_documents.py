@@ -34,6 +34,7 @@ DOCUMENTS = [*(ROOT / "docs" / f"{name}.md" for name in (*PAGES, *OTHER_PAGES)),
 CHECKED_ONLY = {
     "bash scripts/quickstart.sh": "minutes; test_quickstart.py runs it",
     "bash scripts/test.sh": "it would run this test",
+    "bash scripts/check_gpu.sh": "needs a GPU; test_gpu_check.py runs it on the CPU",
     "attn-nmt prepare multi30k": "needs the network; test_multi30k_en2de.py has a mirror",
     "attn-nmt prepare wmt14": "needs the network; test_wmt14_en2de.py has a mirror",
     "attn-nmt prepare text data/mine_sp": "like data/mine; test_own_text.py has sentencepiece",
