@@ -144,6 +144,9 @@ def _check_model(section: Any) -> dict[str, Any] | Namespace:
     values = _values(section, "model")
     name = values.get("_name") or values.get("arch")
     checked = {**_check(values, _model_schema(name), "model"), "_name": name}
+    if ARCH_MODEL_REGISTRY[name] is AttnTransformerModel:
+        # fairseq overrides only what is there, and the file may be older than a flag.
+        checked = {**_defaults(), **checked}
     return Namespace(**checked, arch=name) if isinstance(section, Namespace) else checked
 
 

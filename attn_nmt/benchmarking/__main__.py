@@ -18,6 +18,7 @@ from attn_nmt.benchmarking.comparison import (
     markdown,
     measure,
     shares_table,
+    with_peers,
 )
 from attn_nmt.benchmarking.gpu_check import check_gpu
 from attn_nmt.benchmarking.lengths import LENGTHS, MECHANISMS, measure_lengths
@@ -94,8 +95,13 @@ def _add_command(commands: Any, name: str, summary: str) -> ArgumentParser:
 
 def _add_goals(commands: Any) -> None:
     parser = _add_command(commands, "goals", "every row that has a goal")
+    parser.add_argument(
+        "--peers", action="store_true", help="also CTranslate2, with stock's weights"
+    )
     parser.set_defaults(
-        measure=lambda options: measure(GOALS, options.rounds, matrix_rate()),
+        measure=lambda options: measure(
+            with_peers(GOALS) if options.peers else GOALS, options.rounds, matrix_rate()
+        ),
         tables=_comparison_tables,
     )
 

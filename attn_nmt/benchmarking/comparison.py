@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -12,13 +12,21 @@ import torch
 
 from attn_nmt.benchmarking.measures import interleaved, multiply_adds, peak_memory, ratio
 from attn_nmt.benchmarking.models import Model
+from attn_nmt.benchmarking.peers import COMPUTE_TYPES, peer_decoding, require_peers
 from attn_nmt.benchmarking.work import WORK, Sizes, search_shares
 from attn_nmt.progress import track
 from attn_nmt.study.flags import as_command_line
 
 Measured = dict[str, Any]
 _BASELINE = -1
-_DYNAMIC = "attn_transformer_dynamic_wmt_en_de"
+_DYNAMIC = "attn_transformer_dynamic"
+_DYNAMIC_BASE = f"{_DYNAMIC}_wmt_en_de"
+_INT8 = {"int8": True}
+_SMALL = {
+    f"{side}_{name}": number
+    for side in ("encoder", "decoder")
+    for name, number in (("embed_dim", 256), ("ffn_embed_dim", 1024), ("layers", 3))
+}
 _GPU_SIZES = Sizes(tokens=25_000, sentences=128)
 
 
@@ -37,31 +45,70 @@ class Row:
     """fairseq's arch."""
     sizes: Sizes = field(default_factory=Sizes)
     on_gpu: bool = False
+    peer: str | None = None
+    """Compute type of CTranslate2, which then runs the baseline in place of ``model``."""
 
 
 def _row(work: str, arch: str, goal: float, **options: Any) -> Row:
-    flags = {"conv_kernel_sizes": "31"} if arch == _DYNAMIC else {}
-    return Row(work, Model(arch, flags), goal, **options)
+    flags = {"conv_kernel_sizes": "31"} if arch.startswith(_DYNAMIC) else {}
+    return Row(work, Model(arch, {**flags, **options.pop("flags", {})}), goal, **options)
+
+
+def _cpu_row(work: str, arch: str, *, avx512: float, avx2: float, **options: Any) -> Row:
+    """Return a row whose goal is that of the instructions that PyTorch uses here."""
+    has_avx512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return _row(work, arch, avx512 if has_avx512 else avx2, **options)
 
 
 GOALS = (
-    _row("training", "attn1111_wmt_en_de", 1.00, memory_goal=1.10),
-    _row("training", "attn0110_wmt_en_de", 0.97),
-    _row("training", "attn0010_wmt_en_de", 0.88),
-    _row("training", "attn0010_deformable_wmt_en_de", 1.00),
-    _row("training", _DYNAMIC, 1.00),
-    _row("training", _DYNAMIC, 0.70, baseline="lightconv"),
-    _row("decoding", "attn1111_wmt_en_de", 0.80),
-    _row("decoding", "attn0010_wmt_en_de", 0.70),
-    _row("decoding", "attn0010_deformable_wmt_en_de", 0.80),
-    _row("decoding", _DYNAMIC, 0.80),
+    _cpu_row("training", "attn1111_wmt_en_de", avx512=0.58, avx2=0.92, memory_goal=1.10),
+    _cpu_row("training", "attn0110_wmt_en_de", avx512=0.56, avx2=0.90),
+    _cpu_row("training", "attn0010_wmt_en_de", avx512=0.48, avx2=0.78),
+    _cpu_row("training", "attn0010_deformable_wmt_en_de", avx512=0.65, avx2=0.95),
+    _cpu_row("training", _DYNAMIC_BASE, avx512=0.56, avx2=0.85),
+    _row("training", _DYNAMIC_BASE, 0.70, baseline="lightconv"),
+    _cpu_row("decoding", "attn1111_wmt_en_de", avx512=0.50, avx2=0.65),
+    _cpu_row("decoding", "attn0010_wmt_en_de", avx512=0.40, avx2=0.52),
+    _cpu_row("decoding", "attn0010_deformable_wmt_en_de", avx512=0.50, avx2=0.68),
+    _cpu_row("decoding", _DYNAMIC_BASE, avx512=0.46, avx2=0.62),
+    # CTranslate2's time with the same weights and type, where it was measured.
+    _row("decoding", "attn1111_wmt_en_de", 0.49, flags=_INT8),
+    _row("decoding", "attn0010_wmt_en_de", 0.49, flags=_INT8),
+    _row("decoding", "attn0010_deformable_wmt_en_de", 0.49, flags=_INT8),
+    _row("decoding", _DYNAMIC_BASE, 0.49, flags=_INT8),
+    *(
+        _row("decoding", f"{mechanism}_wmt_en_de", goal, flags={**_SMALL, **flags})
+        for goal, flags in ((0.60, {}), (0.50, _INT8))
+        for mechanism in ("attn1111", "attn0010", "attn0010_deformable", _DYNAMIC)
+    ),
     _row("encoding", "attn0010_wmt_en_de", 0.35),
     _row("encoding", "attnnone_deformable_wmt_en_de", 0.35),
-    _row("encoding", _DYNAMIC, 0.35),
+    _row("encoding", _DYNAMIC_BASE, 0.35),
     _row("training", "attn1111_wmt_en_de", 1.05, sizes=_GPU_SIZES, on_gpu=True),
     _row("training", "attn0010_deformable_wmt_en_de", 1.05, sizes=_GPU_SIZES, on_gpu=True),
     _row("decoding", "attn1111_wmt_en_de", 0.90, sizes=_GPU_SIZES, on_gpu=True),
 )
+
+
+def with_peers(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows, and behind those of each search the other engine's.
+
+    Raises:
+        UsageError: if it is not installed.
+    """
+    require_peers()
+    result: list[Row] = []
+    for _, group in groupby(rows, key=_together):
+        together = list(group)
+        result += together
+        if together[0].work == "decoding" and not together[0].on_gpu:
+            result += [replace(together[0], goal=None, peer=kind) for kind in COMPUTE_TYPES]
+    return result
+
+
+def _together(row: Row) -> tuple[Any, ...]:
+    """Return what rows share that are compared with the same baseline."""
+    return row.work, row.baseline, row.sizes, row.on_gpu, row.model.widths()
 
 
 def measure(rows: Sequence[Row], rounds: int, rate: float) -> Iterator[Measured]:
@@ -72,7 +119,7 @@ def measure(rows: Sequence[Row], rounds: int, rate: float) -> Iterator[Measured]
     ``rate`` are the multiply-adds per second of our model, and ``roofline`` its FLOPs utilisation:
     that number over the argument ``rate``.
     """
-    for _, group in groupby(rows, key=lambda row: (row.work, row.baseline, row.sizes, row.on_gpu)):
+    for _, group in groupby(rows, key=_together):
         together = list(group)
         if together[0].on_gpu == torch.cuda.is_available():
             yield from _measure_together(together, rounds, rate)
@@ -83,7 +130,7 @@ def measure(rows: Sequence[Row], rounds: int, rate: float) -> Iterator[Measured]
 def _not_measured(row: Row) -> Measured:
     return {
         "work": row.work,
-        "model": row.model.arch,
+        "model": row.model.arch if row.peer is None else f"CTranslate2, {row.peer}",
         "flags": row.model.flags,
         "against": row.baseline,
         "device": "GPU" if row.on_gpu else "CPU",
@@ -105,22 +152,37 @@ def _measure_together(rows: Sequence[Row], rounds: int, rate: float) -> Iterator
     first = rows[0]
     make, baseline = WORK[first.work], first.model.baseline(first.baseline)
     # By number: two rows may differ in their flags only.
-    steps = {number: make(row.model, row.sizes) for number, row in enumerate(rows)}
+    steps = {
+        number: make(row.model, row.sizes)
+        if row.peer is None
+        else peer_decoding(baseline, row.sizes, row.peer)
+        for number, row in enumerate(rows)
+    }
     steps[_BASELINE] = make(baseline, first.sizes)
     times = interleaved(steps, rounds, f"{first.work} against {first.baseline}")
-    counts = [multiply_adds(steps[number]) for number in range(len(rows))]
+    # Those of an engine of its own, and in 8 bits, are not seen.
+    counted = [number for number, row in enumerate(rows) if _is_counted(row)]
+    counts = {number: multiply_adds(steps[number]) for number in counted}
     del steps  # to free their memory for what follows
     of_baseline = _memory_or_shares(baseline, first)
     for number, row in enumerate(track(rows, f"{first.work}, memory and shares")):
         result = _not_measured(row)
         result["time"], result["low"], result["high"] = ratio(times[number], times[_BASELINE])
-        result["rate"] = counts[number] / min(times[number])
-        result["roofline"] = result["rate"] / rate
+        if row.peer is not None:
+            yield result
+            continue
+        if number in counts:
+            result["rate"] = counts[number] / min(times[number])
+            result["roofline"] = result["rate"] / rate
         own = _memory_or_shares(row.model, row)
         if "memory" in own:
             result["memory"] = own["memory"] / of_baseline["memory"]
         result["shares"], result["other shares"] = own.get("shares"), of_baseline.get("shares")
         yield result
+
+
+def _is_counted(row: Row) -> bool:
+    return row.peer is None and not row.model.flags.get("int8")
 
 
 def _memory_or_shares(model: Model, row: Row) -> Measured:

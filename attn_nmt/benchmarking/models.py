@@ -48,6 +48,11 @@ class Model:
         """Return fairseq's arch of the same widths."""
         return Model(arch, self.flags, self.arch)
 
+    def widths(self) -> dict[str, Any]:
+        """Return what fairseq's arch of the same widths is built with."""
+        values = _values(self)
+        return {name: values[name] for name in _SHARED_FIELDS}
+
 
 def dictionary(size: int) -> Dictionary:
     """Return a dictionary of that many symbols, including the four special ones."""
@@ -72,12 +77,17 @@ def build(model: Model, words: Dictionary) -> Any:
 
 
 def _build(model: Model, task: Namespace) -> Any:
-    flags = Namespace(**{"share_all_embeddings": True, **_MAX_POSITIONS, **model.flags})
-    ARCH_CONFIG_REGISTRY[model.like or model.arch](flags)
-    values = {**vars(AttnTransformerConfig()), **vars(flags), "_name": model.arch}
     if model.like is None:
-        return build_model(OmegaConf.create(values), task)
-    widths = {name: values[name] for name in _SHARED_FIELDS}
-    args = Namespace(share_all_embeddings=True, **_MAX_POSITIONS, **widths, **BASELINES[model.arch])
+        return build_model(OmegaConf.create(_values(model)), task)
+    args = Namespace(
+        share_all_embeddings=True, **_MAX_POSITIONS, **model.widths(), **BASELINES[model.arch]
+    )
     ARCH_CONFIG_REGISTRY[model.arch](args)
     return ARCH_MODEL_REGISTRY[model.arch].build_model(args, task)
+
+
+def _values(model: Model) -> dict[str, Any]:
+    """Return every field of the configuration of our arch, with its flags."""
+    flags = Namespace(**{"share_all_embeddings": True, **_MAX_POSITIONS, **model.flags})
+    ARCH_CONFIG_REGISTRY[model.like or model.arch](flags)
+    return {**vars(AttnTransformerConfig()), **vars(flags), "_name": model.arch}

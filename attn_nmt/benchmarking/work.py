@@ -6,6 +6,7 @@ Batches are random sentences with the lengths of captions and short news.
 from __future__ import annotations
 
 import time
+from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -128,6 +129,8 @@ def _search(model: Model, sizes: Sizes) -> tuple[Any, Step]:
     torch.manual_seed(1)
     words = dictionary(sizes.vocabulary)
     built = build(model, words).eval()
+    # As fairseq-generate does: no alignment, and 8-bit products if the flags ask for them.
+    built.prepare_for_inference_(Namespace(generation=Namespace(print_alignment=None)))
     length = MAX_LENGTH - 1
     search = SequenceGenerator(
         [built], words, beam_size=sizes.beam, max_len_a=0, max_len_b=length, min_len=length

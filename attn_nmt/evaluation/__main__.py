@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attn_nmt.atomic import unfinished_path
 from attn_nmt.averaging import average, last_by_update_or_epoch
-from attn_nmt.checkpoints import find_checkpoint
+from attn_nmt.checkpoints import find_checkpoint, load_checkpoint
 from attn_nmt.command_line import UsageError, run
 from attn_nmt.data_card import DataCard
 from attn_nmt.evaluation.generate import LOG, GenerateFailed, generate, read_hypotheses
@@ -23,8 +23,8 @@ def main() -> None:
     """Print one labelled line per score, and the JSON object last.
 
     The results are kept beside the checkpoint, in ``evaluation-SPLIT/`` or, for an average,
-    ``evaluation-SPLIT-averageN/``: fairseq-generate's output, the hypotheses as plain text,
-    ``scores.json``, and the scores of each sentence.
+    ``evaluation-SPLIT-averageN/``, with ``-int8`` behind it for 8-bit products: fairseq-generate's
+    output, the hypotheses as plain text, ``scores.json``, and the scores of each sentence.
     """
     parser = ArgumentParser(
         prog="attn-nmt evaluate", description="Translate a split and score it.", allow_abbrev=False
@@ -36,6 +36,11 @@ def main() -> None:
         type=int,
         metavar="N",
         help="translate with the mean of the last N checkpoints of the directory",
+    )
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="translate with matrix products in 8 bits, on the CPU",
     )
     parser.add_argument("--gen-subset", metavar="SPLIT", default="test", help="test or valid")
     args, flags = parser.parse_known_args()
@@ -54,6 +59,9 @@ def main() -> None:
         checkpoint = args.checkpoint / f"average{args.average}.pt"
         average(last_by_update_or_epoch(args.checkpoint, args.average), checkpoint)
         name += f"-average{args.average}"
+    if args.int8:
+        name += "-int8"
+        flags = ["--model-overrides", _int8_override(checkpoint, flags), "--cpu", *flags]
     # On the disk of the checkpoint, so that each finished file can be moved atomically.
     scratch = unfinished_path(checkpoint.parent / name)
     scratch.mkdir()
@@ -68,6 +76,19 @@ def main() -> None:
         raise UsageError(f"{error}\nThe full log is in {log}.") from None
     finally:
         shutil.rmtree(scratch)
+
+
+def _int8_override(checkpoint: Path, flags: list[str]) -> str:
+    """Return what --model-overrides must be for 8-bit products.
+
+    Raises:
+        UsageError: if that flag is given, too, or the model has no such products.
+    """
+    if any(flag.split("=")[0] == "--model-overrides" for flag in flags):
+        raise UsageError("--int8 must not be beside --model-overrides: add {'int8': True} there.")
+    if "int8" not in ((load_checkpoint(checkpoint).get("cfg") or {}).get("model") or {}):
+        raise UsageError(f"--int8 must be left out, since {checkpoint} is not of this package.")
+    return "{'int8': True}"
 
 
 def _evaluate(

@@ -24,6 +24,7 @@ from attn_nmt.models.compilation import compile_layer, only_in_training
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.layers import DecoderLayer, EncoderLayer
 from attn_nmt.modules import DeformableConv1d
+from attn_nmt.modules.int8 import Int8Product, quantize_
 from attn_nmt.modules.kv_cache import rows_after_reorder
 from attn_nmt.modules.linear import linear
 
@@ -94,6 +95,7 @@ class AttnDecoder(TransformerDecoderBase):
     needs_alignment = True
     """Whether they are computed in evaluation; fairseq-generate turns it off without
     --print-alignment."""
+    int8: Int8Product | None = None
 
     def __init__(self, cfg: TransformerConfig, dictionary: Any, embed_tokens: nn.Module) -> None:
         self._layer_configs = iter(cfg.layer_configs["decoder"])
@@ -110,7 +112,13 @@ class AttnDecoder(TransformerDecoderBase):
         if type(getattr(self, "output_projection", None)) is not nn.Linear:
             output: Tensor = super().output_layer(features)
             return output
-        return linear(features, self.output_projection.weight, self.output_projection.bias)
+        projection = self.output_projection
+        return linear(features, projection.weight, projection.bias, self.int8)
+
+    def quantize_(self) -> None:
+        """Compute the logits in 8 bits from now on where no gradient is asked for."""
+        if type(getattr(self, "output_projection", None)) is nn.Linear:
+            self.int8 = Int8Product(self.output_projection.weight, self.output_projection.bias)
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
         """Drop layer norms that version 0.1 kept where nothing reads what they normalise."""
@@ -193,6 +201,7 @@ class AttnTransformerModel(TransformerModelBase):
     """Encoder and decoder with relative attention; no absolute positions anywhere."""
 
     offset_log: OffsetLog | None = None
+    translates_in_int8 = False
 
     @classmethod
     def add_args(cls, parser: ArgumentParser) -> None:
@@ -226,6 +235,7 @@ class AttnTransformerModel(TransformerModelBase):
             )
         model: AttnTransformerModel = super().build_model(config.to_transformer_config(), task)
         model.decoder.learns_alignment = bool(getattr(task.cfg, "load_alignments", False))
+        model.translates_in_int8 = config.int8
         if config.log_offsets:
             model.offset_log = OffsetLog(model)
         return model
@@ -244,6 +254,19 @@ class AttnTransformerModel(TransformerModelBase):
                     f"{side}'s dictionary has {symbols} symbols, and the checkpoint {len(found)}."
                 )
         return super().load_state_dict(state_dict, *args, **options)
+
+    def prepare_for_inference_(self, cfg: Any) -> None:
+        """Apply --int8; called by fairseq-generate when the weights are where they will be used.
+
+        Raises:
+            FlagError: if there are no 8-bit products there.
+        """
+        super().prepare_for_inference_(cfg)
+        if self.translates_in_int8:
+            try:
+                quantize_(self)
+            except ValueError as error:
+                raise FlagError(f"--int8 must be left out here: {error}") from None
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Translate with the target given; see fairseq's ``TransformerModelBase.forward``."""

@@ -92,6 +92,12 @@ class ModelFlags(FairseqDataclass):
             "with --checkpoint-activations"
         },
     )
+    int8: bool = field(
+        default=False,
+        metadata={
+            "help": "translate with matrix products in 8 bits, on a CPU; training stays as it is"
+        },
+    )
     max_source_positions: int = field(
         default=1024, metadata={"help": "longest source sentence, in tokens"}
     )

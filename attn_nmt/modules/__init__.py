@@ -6,7 +6,8 @@
 - ``deformable_conv1d``: ``DeformableConv1d``
 - ``context_broadcast``: ``ContextBroadcast``
 - ``incremental``: caches in fairseq's ``incremental_state``, and how they follow a beam search
-- ``linear``: the linear layer of all of them; ``arguments``: rules that their arguments share
+- ``linear``: the linear layer of all of them; ``int8``: its products in 8 bits, for translating
+- ``arguments``: rules that their arguments share
 """
 
 from attn_nmt.modules.context_broadcast import ContextBroadcast

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from attn_nmt.functional.deformable import TokenTable, gather_interpolated, neighbours
 from attn_nmt.modules.arguments import require_positive
 from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
+from attn_nmt.modules.int8 import Int8Product
 from attn_nmt.modules.linear import Linear, linear
 
 
@@ -151,6 +152,7 @@ class DeformableConv1d(IncrementalModule):
         self.offset_lr_scale = offset_lr_scale
         self.weight = nn.Parameter(torch.empty(embed_dim, embed_dim, kernel_size))
         self.bias = nn.Parameter(torch.empty(embed_dim))
+        self.int8: Int8Product | None = None
         # No bias, as in Equation 4: an offset depends on the content.
         self.offset_proj = Linear(embed_dim, kernel_size, bias=False)
         self.statistics: OffsetStatistics | None = None
@@ -192,7 +194,15 @@ class DeformableConv1d(IncrementalModule):
             self.statistics = OffsetStatistics.of(offsets, token, weight, padding_mask)
         # (L, B, K, C) -> (L, B, K * C) @ (K * C, C) = (L, B, C)
         taps = gather_interpolated(table, token, weight).flatten(-2)
-        return linear(taps, self.weight.transpose(1, 2).flatten(1), self.bias)
+        return linear(taps, self._matrix(), self.bias, self.int8)
+
+    def _matrix(self) -> Tensor:
+        """Return the weight as a matrix of all taps: (C, C, K) -> (C, K * C)."""
+        return self.weight.transpose(1, 2).flatten(1)
+
+    def quantize_(self) -> None:
+        """Multiply in 8 bits from now on where no gradient is asked for."""
+        self.int8 = Int8Product(self._matrix(), self.bias)
 
     def _tokens_so_far(
         self, tokens: Tensor, incremental_state: IncrementalState | None

@@ -8,19 +8,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attn_nmt.modules.int8 import Int8Product
+
 # With fewer rows, the weight's new layout costs more than it saves.
 _MIN_ROWS = 64
+# Up to so many numbers in a batch of one, PyTorch does not hand a convolution to oneDNN.
+_MAX_KEPT = 20480
 
 
 class Linear(nn.Linear):
     """``torch.nn.Linear`` by :func:`linear`; parameters and checkpoints are the same."""
 
+    int8: Int8Product | None = None
+
+    def quantize_(self) -> None:
+        """Multiply in 8 bits from now on where no gradient is asked for."""
+        self.int8 = Int8Product(self.weight, self.bias)
+
     def forward(self, x: Tensor) -> Tensor:
         """Return x W^T + b: (..., in_features) -> (..., out_features)."""
-        return linear(x, self.weight, self.bias)
+        return linear(x, self.weight, self.bias, self.int8)
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, int8: Int8Product | None = None
+) -> Tensor:
     """Return x W^T + b, as :func:`torch.nn.functional.linear` does.
 
     That one calls MKL, which leaves AVX-512 unused on processors of other makers than Intel.
@@ -30,14 +42,21 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Shape:
         - x: (..., K); weight: (N, K); bias: (N)
         - output: (..., N)
+
+    Args:
+        int8: the same weight and bias in 8 bits, used where no gradient is asked for.
     """
+    if int8 is not None and not torch.is_grad_enabled():
+        return int8(x)
     # torch.compile chooses the library itself.
     if torch.compiler.is_compiling() or not _has_faster_convolution() or not _fits(x, weight):
         return F.linear(x, weight, bias)
     rows = x.numel() // x.size(-1)
     # (..., K) -> (1, K, rows, 1), a view with the channels last
     pixels = x.reshape(1, rows, 1, -1).permute(0, 3, 1, 2)
-    output = F.conv2d(pixels, weight[..., None, None], bias)
+    # With one thread PyTorch hands a convolution of one tap to oneDNN only if it is dilated, which
+    # changes nothing for one tap.
+    output = F.conv2d(pixels, weight[..., None, None], bias, dilation=2)
     # (1, N, rows, 1) -> (..., N)
     return output.permute(0, 2, 3, 1).reshape(*x.shape[:-1], -1)
 
@@ -48,6 +67,7 @@ def _fits(x: Tensor, weight: Tensor) -> bool:
         x.dtype == weight.dtype == torch.float32
         and x.device.type == "cpu"
         and x.numel() >= _MIN_ROWS * x.size(-1)
+        and x.numel() > _MAX_KEPT
         and not torch.is_autocast_enabled("cpu")
         and torch._C._get_mkldnn_enabled()
     )

@@ -7,17 +7,21 @@ import runpy
 import signal
 import sys
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from support.commandline import ROOT
 
-from attn_nmt.benchmarking import measures
+from attn_nmt.benchmarking import comparison, measures, work
 from attn_nmt.benchmarking.__main__ import main
-from attn_nmt.benchmarking.comparison import GOALS, Row, comparison_table, measure
-from attn_nmt.benchmarking.models import BASELINES, Model
+from attn_nmt.benchmarking.comparison import GOALS, Row, comparison_table, measure, with_peers
+from attn_nmt.benchmarking.models import BASELINES, Model, dictionary
+from attn_nmt.benchmarking.peers import peer_decoding
 from attn_nmt.benchmarking.work import WORK, Sizes
+from attn_nmt.command_line import UsageError
 from attn_nmt.study.flags import read_config
 
 TINY = "attn0010_deformable_tiny"
@@ -39,11 +43,58 @@ def test_rows_that_differ_in_flags_only_are_measured_apart(
         return lambda: calls.update([f"{model.arch} {model.flags} {model.like}"])
 
     monkeypatch.setitem(WORK, "encoding", make_step)
-    models = [Model(TINY, {"encoder_layers": layers}) for layers in (1, 2)]
+    models = [Model(TINY, {"deformable_kernel_size": taps}) for taps in (3, 5)]
     list(measure([Row("encoding", model) for model in models], 3, 1.0))
     own = [calls[f"{model.arch} {model.flags} None"] for model in models]
     assert own[0] == own[1] > 3
     assert len(calls) == 3
+
+
+def test_other_widths_have_a_baseline_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[dict[str, Any]] = []
+
+    def make_step(model: Model, _: Sizes) -> Any:
+        if model.like is not None:
+            built.append(model.widths())
+        return lambda: None
+
+    monkeypatch.setitem(WORK, "encoding", make_step)
+    models = [Model(TINY, {"encoder_layers": layers}) for layers in (1, 2)]
+    list(measure([Row("encoding", model) for model in models], 2, 1.0))
+    assert [widths["encoder_layers"] for widths in built] == [1, 2]
+
+
+def test_other_engines_follow_the_searches_that_they_are_compared_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(comparison, "require_peers", lambda: None)
+    rows = with_peers(GOALS)
+    assert [row for row in rows if row.peer is None] == list(GOALS)
+    peers = [(row.peer, row.model.widths()["encoder_embed_dim"]) for row in rows if row.peer]
+    assert peers == [(kind, width) for width in (512, 256) for kind in ("float32", "int8")]
+
+
+@pytest.mark.skipif(find_spec("ctranslate2") is not None, reason="it is installed")
+def test_an_engine_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="^--peers needs CTranslate2: pip install ctranslate2.$"):
+        run(monkeypatch, "goals", "--peers")
+
+
+def test_the_other_engine_has_the_weights_of_stock(tmp_path: Path) -> None:
+    """A model that has learned nothing, and so has near-ties: most first words are the same."""
+    pytest.importorskip("ctranslate2")
+    baseline, sizes = Model(TINY).baseline("transformer"), Sizes(sentences=8, beam=1, vocabulary=60)
+    theirs = peer_decoding(baseline, sizes, "float32")()
+    built, _ = work._search(baseline, sizes)
+    source = work.batch_of_sentences(8, 60)
+    with torch.no_grad():
+        first = torch.full((8, 1), work.EOS)
+        logits, _ = built(source, source.ne(work.PAD).sum(1), first)
+    words = dictionary(60)
+    for found, row in zip(theirs, logits[:, 0], strict=True):
+        assert len(found.hypotheses[0]) == work.MAX_LENGTH - 1
+        best = row[4:].topk(3).indices + 4
+        assert found.hypotheses[0][0] in [words[token] for token in best]
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,21 @@ def test_the_last_checkpoints_are_averaged_and_translate_any_split(
     torch.testing.assert_close(mean[name], (parts[0][name] + parts[1][name]) / 2)
 
 
+def test_8_bits_are_scored_beside_the_rest(data_bin: Path, trained: Path, tmp_path: Path) -> None:
+    """Also with a checkpoint from before there was such a flag."""
+    state = torch.load(trained / "checkpoint_best.pt")
+    del state["cfg"]["model"]["int8"]
+    torch.save(state, tmp_path / "older.pt")
+    scored = run_command("bash", "scripts/evaluate.sh", tmp_path / "older.pt", data_bin, "--int8")
+    assert json.loads(scored.stdout.splitlines()[-1])["bleu"] > 95
+    log = (tmp_path / "evaluation-test-int8" / "generate.log").read_text()
+    assert "'int8': True" in log
+    overrides = ("--int8", "--model-overrides", "{'dropout': 0.1}")
+    assert refusal(evaluation.main, tmp_path / "older.pt", data_bin, *overrides) == (
+        "--int8 must not be beside --model-overrides: add {'int8': True} there."
+    )
+
+
 def test_scores_on_a_part_of_the_corpus_say_so(
     data_bin: Path,
     trained: Path,

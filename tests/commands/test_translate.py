@@ -57,6 +57,18 @@ def test_sampling_from_one_token_is_greedy(trained: Path, options: dict[str, flo
     assert translator.translate("ba do ki", **options) == translator.translate("ba do ki", beam=1)
 
 
+def test_8_bits_translate_alike_on_the_cpu(trained: Path) -> None:
+    """The model copies, and is sure of it."""
+    lines = [line for line, _ in copies(2, 20)]
+    found = translate(trained, "--int8", text="\n".join(lines) + "\n")
+    assert sum(map(str.__eq__, found, lines)) >= 18
+    rounded = hub.from_pretrained(trained, int8=True)
+    assert found == rounded.translate(lines)
+    exact = hub.from_pretrained(trained, device="cpu")
+    scores = [next(translator.hypotheses(["ba do ki"]))[0].score for translator in (rounded, exact)]
+    assert scores[0] != scores[1] and scores[0] == pytest.approx(scores[1], abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -11,7 +11,10 @@ from fairseq.data.data_utils import collate_tokens
 from fairseq.sequence_generator import SequenceGenerator
 from support.tiny_models import Task, build, sentences
 
+from attn_nmt.command_line import FlagError
+
 PAD, EOS = 1, 2
+NO_ALIGNMENT = Namespace(generation=Namespace(print_alignment=None))
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 PRE_NORM = {"encoder_normalize_before": True, "decoder_normalize_before": True}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -128,7 +131,7 @@ def test_alignment_is_computed_where_it_is_asked_for() -> None:
 
     logits = model(source, None, target)[0]
     assert weights(model) is not None
-    model.prepare_for_inference_(Namespace(generation=Namespace(print_alignment=None)))
+    model.prepare_for_inference_(NO_ALIGNMENT)
     assert weights(model) is None
     torch.testing.assert_close(model(source, None, target)[0], logits, **CLOSE)
     assert weights(model, alignment_layer=0) is not None
@@ -239,3 +242,38 @@ def test_norms_that_nothing_reads_are_dropped_from_older_checkpoints() -> None:
     ]
     state |= {name.replace("layers.1", "layers.0"): state[name] for name in norms}
     model.load_state_dict(state)
+
+
+@variant
+def test_in_8_bits_step_by_step_equals_full_beside_any_neighbours(name: str) -> None:
+    """Every row is rounded by itself, and so the same in every batch and step."""
+    model = build(**VARIANTS[name], int8=True)
+    source, tokens = batch_of(sentences(3, 6), left_pad=True), previous(sentences(5, 5, seed=1))
+    with torch.no_grad():
+        exact, _ = model(source, None, tokens)
+        model.float().prepare_for_inference_(NO_ALIGNMENT)
+        full, _ = model(source, None, tokens)
+        assert not torch.equal(full, exact.float())
+        alone, _ = model(source[1:], None, tokens[1:])
+        encoder_out, state = model.encoder(source), {}
+        steps = [
+            model.decoder(tokens[:, :end], encoder_out=encoder_out, incremental_state=state)[0]
+            for end in range(1, tokens.size(1) + 1)
+        ]
+    # What differs in float32's last digits can be rounded the other way.
+    size = float(exact.abs().max())
+    torch.testing.assert_close(alone[0], full[1], rtol=0, atol=0.02 * size)
+    torch.testing.assert_close(torch.cat(steps, 1), full, rtol=0, atol=0.02 * size)
+    torch.testing.assert_close(full, exact.float(), rtol=0, atol=0.1 * size)
+
+
+def test_in_8_bits_other_types_are_refused_by_the_flag() -> None:
+    model = build(int8=True)
+    with pytest.raises(FlagError, match="^--int8 must be left out here: 8-bit products need float"):
+        model.double().prepare_for_inference_(NO_ALIGNMENT)
+
+
+def test_without_the_flag_nothing_is_rounded() -> None:
+    model = build().float()
+    model.prepare_for_inference_(NO_ALIGNMENT)
+    assert all(getattr(module, "int8", None) is None for module in model.modules())

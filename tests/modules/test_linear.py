@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,7 +11,7 @@ import torch.nn.functional as F
 from attn_nmt.modules import linear as module
 from attn_nmt.modules.linear import Linear, linear
 
-SHAPES = [(64, 5, 7), (100, 1, 3), (9, 8, 16, 1), (3, 5, 8), (4, 20, 33, 12), (0, 4, 6)]
+SHAPES = [(64, 321, 7), (20500, 1, 3), (9, 8, 300, 1), (3, 5, 8), (4, 20, 333, 12), (0, 4, 6)]
 """Rows in one or two axes, width in, width out; some with fewer rows than pay."""
 
 
@@ -37,7 +39,8 @@ def test_equals_the_product(shape: tuple[int, ...], has_bias: bool, transposed: 
 
     exact = [t.detach().double().requires_grad_() for t in given]
     expected = F.linear(*exact)
-    torch.testing.assert_close(output.double(), expected, rtol=1e-5, atol=1e-5)
+    rounding = 1e-5 + 1e-6 * inside**0.5
+    torch.testing.assert_close(output.double(), expected, rtol=1e-5, atol=rounding)
     for gradient, wanted in zip(
         gradients, torch.autograd.grad(expected, exact, upstream.double()), strict=True
     ):
@@ -49,22 +52,25 @@ def test_only_large_products_of_float32_are_convolutions(
 ) -> None:
     seen: list[int] = []
 
-    def convolution(x: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+    def convolution(x: torch.Tensor, *rest: Any, **options: Any) -> torch.Tensor:
         seen.append(x.size(2))
-        return conv2d(x, *rest)
+        return conv2d(x, *rest, **options)
 
     conv2d = F.conv2d
     monkeypatch.setattr(F, "conv2d", convolution)
-    layer = Linear(4, 6)
+    layer = Linear(512, 6)
     for rows in (1, 63, 64, 200):
-        layer(torch.randn(rows, 4))
-    layer.double()(torch.randn(200, 4, dtype=torch.float64))
+        layer(torch.randn(rows, 512))
+    layer.double()(torch.randn(200, 512, dtype=torch.float64))
     layer.float()
     with torch.autocast("cpu", torch.bfloat16):
-        assert layer(torch.randn(200, 4)).dtype == torch.bfloat16
+        assert layer(torch.randn(200, 512)).dtype == torch.bfloat16
     with torch.backends.mkldnn.flags(enabled=False):
-        layer(torch.randn(200, 4))
-    assert seen == ([64, 200] if convolves else [])
+        layer(torch.randn(200, 512))
+    narrow = Linear(256, 6)
+    for rows in (80, 81):
+        narrow(torch.randn(rows, 256))
+    assert seen == ([64, 200, 81] if convolves else [])
 
 
 def test_no_row_touches_another() -> None:
@@ -72,3 +78,16 @@ def test_no_row_touches_another() -> None:
     before = layer(x)
     x[50:] = float("nan")
     assert torch.equal(layer(x)[:50], before[:50])
+
+
+def test_one_thread_reaches_onednn_too(convolves: bool) -> None:
+    """PyTorch would compute the convolution itself."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.profiler.profile() as profile:
+            linear(torch.randn(81, 256), torch.randn(32, 256))
+    finally:
+        torch.set_num_threads(threads)
+    names = {event.key for event in profile.key_averages()}
+    assert ("aten::mkldnn_convolution" in names) == convolves
