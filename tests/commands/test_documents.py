@@ -48,6 +48,7 @@ CHECKED_ONLY = {
     "attn-nmt train attn0110_tiny data/mine/data-bin": "like the other trainings",
     "attn-nmt translate runs/mine": "needs that training",
     "attn-nmt translate runs/cldr --window 1": "reads a terminal",
+    "attn-nmt evaluate runs/cldr data/cldr_en2de/data-bin --int8": "test_evaluate.py runs it",
     "attn-nmt evaluate runs/base": "needs the training on GPUs",
     "attn-nmt average --output runs/base": "needs the training on GPUs",
     "attn-nmt study run": "many trainings, or SLURM; test_study_run.py runs both",
