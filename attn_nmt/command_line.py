@@ -79,6 +79,21 @@ def shown(value: object) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
+def real(flag: str) -> Callable[[str], float]:
+    """Return a parser of the value of ``flag``, any number, for ``type=``.
+
+    It raises UsageError on anything else.
+    """
+
+    def read(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise UsageError(f"{flag} must be a number, but is {text!r}.") from None
+
+    return read
+
+
 def positive(flag: str) -> Callable[[str], int]:
     """Return a parser of the value of ``flag``, a whole number of at least 1, for ``type=``.
 

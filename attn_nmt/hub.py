@@ -9,6 +9,7 @@ translator.translate(["One sentence.", "Another."], nbest=3)
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from argparse import Namespace
@@ -49,10 +50,17 @@ def from_pretrained(
         UsageError: if a file is missing or cannot be loaded, there is no such device, or ``int8``
             is asked of one, or of a model, that does not have it.
     """
+    # fairseq sets up logging when it is imported, and logs what it does with the data.
+    logging.getLogger("fairseq").setLevel(logging.WARNING)
     target = _device("cpu" if int8 and device is None else device)
     checkpoints = [choose_checkpoint(place) for place in _places(path)]
     directory = Path(data_bin) if data_bin is not None else _training_data(checkpoints[0])
     if not directory.is_dir():
+        if data_bin is None:
+            raise UsageError(
+                f"`data_bin` must be given, since {checkpoints[0]} was trained on {directory}, "
+                "which is not here."
+            )
         raise UsageError(f"`data_bin` must be a directory, but {directory} is not one.")
     corpus = directory.resolve().parent
     card = DataCard.read(corpus)

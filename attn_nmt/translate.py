@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import sys
 import warnings
@@ -12,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from attn_nmt.command_line import UsageError, positive, run
+from attn_nmt.command_line import UsageError, positive, real, run
 from attn_nmt.progress import Progress
 
 if TYPE_CHECKING:  # they import fairseq, which --help does not need
@@ -34,8 +33,7 @@ def main() -> None:
     options = _parser().parse_args()
     from attn_nmt.hub import SearchOptions, from_pretrained
 
-    # What fairseq logs about its data, and PyTorch's advice on memory that only GPUs have.
-    logging.getLogger("fairseq").setLevel(logging.WARNING)
+    # PyTorch's advice on memory that only GPUs have.
     warnings.filterwarnings("ignore", message=".*pin_memory.*")
     names = ("beam", "lenpen", "nbest", "max_tokens", "sampling_topk", "sampling_topp")
     search = {name: getattr(options, name) for name in names}
@@ -105,16 +103,6 @@ def _write_alignment(number: int, best: Hypothesis, file: TextIO) -> None:
         print(number, target, tokens[0], source, tokens[1], sep="\t", file=file)
 
 
-def _number(flag: str) -> Any:
-    def read(text: str) -> float:
-        try:
-            return float(text)
-        except ValueError:
-            raise UsageError(f"{flag} must be a number, but is {text!r}.") from None
-
-    return read
-
-
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="attn-nmt translate",
@@ -138,7 +126,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--lenpen",
         metavar="X",
-        type=_number("--lenpen"),
+        type=real("--lenpen"),
         default=0.6,
         help="exponent of the length by which a score is divided; default: 0.6",
     )
@@ -161,7 +149,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--sampling-topp",
         metavar="P",
-        type=_number("--sampling-topp"),
+        type=real("--sampling-topp"),
         help="draw each token from the likeliest that together have probability P",
     )
     parser.add_argument(

@@ -11,9 +11,9 @@ from pathlib import Path
 from attn_nmt.atomic import unfinished_path
 from attn_nmt.averaging import average, last_by_update_or_epoch
 from attn_nmt.checkpoints import find_checkpoint, load_checkpoint
-from attn_nmt.command_line import UsageError, run
+from attn_nmt.command_line import UsageError, positive, real, run
 from attn_nmt.data_card import DataCard
-from attn_nmt.evaluation.generate import LOG, GenerateFailed, generate, read_hypotheses
+from attn_nmt.evaluation.generate import FAILED_LOG, LOG, GenerateFailed, generate, read_hypotheses
 from attn_nmt.evaluation.scores import score, sentence_scores
 from attn_nmt.text.segmenter import detokenizer
 from attn_nmt.training.options import check_user_dir
@@ -27,7 +27,10 @@ def main() -> None:
     output, the hypotheses as plain text, ``scores.json``, and the scores of each sentence.
     """
     parser = ArgumentParser(
-        prog="attn-nmt evaluate", description="Translate a split and score it.", allow_abbrev=False
+        prog="attn-nmt evaluate",
+        usage="%(prog)s CHECKPOINT_OR_DIR DATA_BIN [options] [fairseq-generate flags]",
+        description="Translate a split and score it.",
+        allow_abbrev=False,
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT_OR_DIR", type=Path)
     parser.add_argument("data_bin", metavar="DATA_BIN", type=Path)
@@ -42,11 +45,34 @@ def main() -> None:
         action="store_true",
         help="translate with matrix products in 8 bits, on the CPU",
     )
-    parser.add_argument("--gen-subset", metavar="SPLIT", default="test", help="test or valid")
+    parser.add_argument(
+        "--gen-subset", metavar="SPLIT", default="test", help="test or valid; default: test"
+    )
+    parser.add_argument(
+        "--beam", metavar="N", type=positive("--beam"), default=4, help="default: 4"
+    )
+    parser.add_argument(
+        "--nbest",
+        metavar="N",
+        type=positive("--nbest"),
+        default=1,
+        help="write N hypotheses, of which the best is scored; default: 1",
+    )
+    parser.add_argument(
+        "--lenpen",
+        metavar="X",
+        type=real("--lenpen"),
+        default=0.6,
+        help="exponent of the length by which a score is divided; default: 0.6",
+    )
     args, flags = parser.parse_known_args()
     if not args.data_bin.is_dir():
         raise UsageError(f"DATA_BIN must be a directory, but {args.data_bin} is not one.")
     check_user_dir(flags)
+    if args.nbest > args.beam:
+        raise UsageError(f"--nbest must be at most --beam ({args.beam}), but is {args.nbest}.")
+    search = {"--beam": args.beam, "--nbest": args.nbest, "--lenpen": args.lenpen}
+    flags = [*(str(word) for pair in search.items() for word in pair), *flags]
     card = DataCard.read(args.data_bin.resolve().parent)
     if args.gen_subset not in card.lines:
         raise UsageError(
@@ -70,7 +96,8 @@ def main() -> None:
         _move_files(scratch, checkpoint.parent / name)
         print(f"log: {checkpoint.parent / name / LOG}", file=sys.stderr)
     except GenerateFailed as error:
-        log = checkpoint.parent / name / LOG
+        # Beside the log of what is there.
+        log = checkpoint.parent / name / FAILED_LOG
         log.parent.mkdir(exist_ok=True)
         shutil.move(scratch / LOG, log)
         raise UsageError(f"{error}\nThe full log is in {log}.") from None

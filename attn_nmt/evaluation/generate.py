@@ -17,14 +17,14 @@ from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
 from attn_nmt.progress import Progress, cut
 
-# The usual search for Transformer-base; flags of the user come later and override it.
-_SEARCH = shlex.split("--beam 4 --lenpen 0.6 --max-tokens 8000")
+# Flags of the user come later and override it.
+_MAX_TOKENS = ("--max-tokens", "8000")
 # A line for each batch, by which the progress is shown.
 _PROGRESS = shlex.split("--log-format simple --log-interval 1")
 _BATCH = re.compile(r"progress_bar\b.*?(\d+) / (\d+) wps=")
 _HYPOTHESIS = re.compile(r"H-(\d+)\t\S+\t?(.*)")
 
-LOG = "generate.log"
+LOG, FAILED_LOG = "generate.log", "generate-failed.log"
 _POLL_INTERVAL = 0.1
 _STOP_TIMEOUT = 10.0
 
@@ -46,7 +46,7 @@ def generate(
     command = [sys.executable, "-m", "fairseq_cli.generate", str(data_bin)]
     command += ["--user-dir", str(Path(__file__).parents[1]), "--path", str(checkpoint)]
     command += ["--source-lang", card.source_lang, "--target-lang", card.target_lang]
-    command += ["--post-process", card.subwords.post_process, *_SEARCH, *_PROGRESS, *flags]
+    command += ["--post-process", card.subwords.post_process, *_MAX_TOKENS, *_PROGRESS, *flags]
     command += ["--gen-subset", split, "--results-path", str(directory)]
     log = directory / LOG
     with log.open("wb", buffering=0) as output:

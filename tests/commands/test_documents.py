@@ -33,6 +33,8 @@ DOCUMENTS = [*(ROOT / "docs" / f"{name}.md" for name in (*PAGES, *OTHER_PAGES)),
 # Commands that do not run here, by how they begin, with the reason; their flags are checked.
 CHECKED_ONLY = {
     "bash scripts/quickstart.sh": "minutes; test_quickstart.py runs it",
+    "bash scripts/setup.sh": "minutes; test_setup.py runs it",
+    "source .venv/bin/activate": "the environment is active",
     "bash scripts/test.sh": "it would run this test",
     "bash scripts/check_gpu.sh": "needs a GPU; test_gpu_check.py runs it on the CPU",
     "attn-nmt prepare multi30k": "needs the network; test_multi30k_en2de.py has a mirror",
@@ -60,7 +62,7 @@ CHECKED_ONLY = {
     "python3 -m venv comet": "needs the network",
     "comet/bin/comet-score": "another program, with a model of 2 GB",
 }
-NOT_OURS = ("pip install", "tensorboard", "python3 -m venv", "comet/bin/comet-score")
+NOT_OURS = ("pip install", "source .venv", "tensorboard", "python3 -m venv", "comet/bin/comet-score")
 # `--nodes` only prints, so it runs although it looks like a training on GPUs.
 RUNS_ANYWAY = re.compile(r"^attn-nmt train .* --nodes 2$")
 # What makes a command short enough for a test; everything else is left as it is.

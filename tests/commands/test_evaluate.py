@@ -63,6 +63,20 @@ def test_the_last_checkpoints_are_averaged_and_translate_any_split(
     torch.testing.assert_close(mean[name], (parts[0][name] + parts[1][name]) / 2)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--beam", 0), "--beam must be a whole number of at least 1, but is '0'."),
+        (("--beam", 2, "--nbest", 3), "--nbest must be at most --beam (2), but is 3."),
+        (("--lenpen", "x"), "--lenpen must be a number, but is 'x'."),
+    ],
+)
+def test_searches_that_cannot_be_are_refused(
+    trained: Path, data_bin: Path, words: tuple[object, ...], message: str
+) -> None:
+    assert refusal(evaluation.main, trained, data_bin, *words) == message
+
+
 def test_8_bits_are_scored_beside_the_rest(data_bin: Path, trained: Path, tmp_path: Path) -> None:
     """Also with a checkpoint from before there was such a flag."""
     state = torch.load(trained / "checkpoint_best.pt")

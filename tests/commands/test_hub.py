@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from support.commandline import copies
 
 from attn_nmt import hub
@@ -41,6 +42,15 @@ def test_missing_data_is_named(trained: Path, tmp_path: Path) -> None:
         hub.from_pretrained(trained, "/nowhere")
     with pytest.raises(UsageError, match="data_card.json must exist"):
         hub.from_pretrained(trained, tmp_path)
+
+
+def test_data_that_was_moved_must_be_given(trained: Path, tmp_path: Path) -> None:
+    state = torch.load(trained / "checkpoint_best.pt")
+    state["cfg"]["task"]["data"] = "data/gone"
+    torch.save(state, tmp_path / "moved.pt")
+    message = "`data_bin` must be given, since .*moved.pt was trained on data/gone, which is not"
+    with pytest.raises(UsageError, match=message):
+        hub.from_pretrained(tmp_path / "moved.pt")
 
 
 def test_a_string_is_one_sentence(trained: Path) -> None:

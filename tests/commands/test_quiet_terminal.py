@@ -93,12 +93,14 @@ def test_evaluation_shows_scores_and_keeps_the_whole_log(
     )
     assert f"log: {log}" in lines and len(lines) < 12
     assert "'_name': None, 'common'" in log.read_text()
+    whole = log.read_text()
     failed = run_command(*evaluate, "--beeam", 2, check=False)
+    assert log.read_text() == whole, "the log of the scores must stay"
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr.splitlines() == [
         "error: --beeam must be a flag of this command, of which --beam is the nearest, but is "
         "unknown to it.",
-        f"The full log is in {log}.",
+        f"The full log is in {log.with_name('generate-failed.log')}.",
     ]
 
 
