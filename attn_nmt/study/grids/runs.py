@@ -27,6 +27,9 @@ from attn_nmt.training.devices import Gpus, Nodes
 AVERAGED = 5
 """How many checkpoints are averaged, as Vaswani et al. (2017) do for their base model."""
 
+OR_BEST = "--or-best"
+"""The flag with which an evaluation scores the best checkpoint if too few were kept."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -47,13 +50,9 @@ class Run:
 
     @property
     def evaluate(self) -> list[str]:
-        """The command that scores the average."""
-        return [*self.evaluate_one, "--average", str(self.average)]
-
-    @property
-    def evaluate_one(self) -> list[str]:
-        """The command that scores the best checkpoint instead, if too few were kept."""
-        return ["python", "-m", "attn_nmt.evaluation", str(self.save_dir), str(self.data_bin)]
+        """The command that scores the average, or the best checkpoint if too few were kept."""
+        command = ["python", "-m", "attn_nmt.evaluation", str(self.save_dir), str(self.data_bin)]
+        return [*command, "--average", str(self.average), OR_BEST]
 
 
 def plan_runs(

@@ -30,7 +30,7 @@ from attn_nmt.atomic import replacing
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
 from attn_nmt.doctor import device, package_version
-from attn_nmt.study.grids.runs import Run
+from attn_nmt.study.grids.runs import OR_BEST, Run
 from attn_nmt.version import __version__
 
 COMMAND, ENVIRONMENT, CONFIG = "command.sh", "environment.json", "config.json"
@@ -142,14 +142,15 @@ def require_same_commands(run: Run) -> None:
 
 def _without_harmless(script: str) -> str:
     """Return the commands without the flags that do not matter, and without their values."""
+    harmless = {**HARMLESS_FLAGS, OR_BEST: False}  # which the first versions did not write
     lines = []
     for line in script.splitlines():
         words: list[str] = []
         is_value = False
         for word in shlex.split(line):
             name, equals, _ = word.partition("=")
-            if name in HARMLESS_FLAGS:
-                is_value = not equals and HARMLESS_FLAGS[name]
+            if name in harmless:
+                is_value = not equals and harmless[name]
             elif is_value:
                 is_value = False
             else:

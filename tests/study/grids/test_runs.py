@@ -107,8 +107,7 @@ def test_every_run_has_its_own_directory() -> None:
     ]
     assert len(set(directories)) == 36
     evaluation = ["python", "-m", "attn_nmt.evaluation", directories[2], "data bin"]
-    assert runs[2].evaluate == [*evaluation, "--average", "5"]
-    assert runs[2].evaluate_one == evaluation
+    assert runs[2].evaluate == [*evaluation, "--average", "5", "--or-best"]
 
 
 @pytest.mark.parametrize(
