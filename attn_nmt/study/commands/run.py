@@ -18,8 +18,10 @@ from attn_nmt.study.running.cell import Outcome
 from attn_nmt.study.running.executors import run_locally, run_submitted, visible_gpus
 from attn_nmt.study.running.run_directory import (
     FAILURE,
+    PLAN,
     require_same_commands,
     require_same_data,
+    write_json,
 )
 from attn_nmt.study.tables import Row, render
 from attn_nmt.training.save_dir import require_writable
@@ -79,6 +81,8 @@ def run_grid(options: Namespace) -> None:
         require_same_data(run)
     directory = grid_directory(options)
     directory.mkdir(parents=True, exist_ok=True)  # if this fails, it is one error, not one per run
+    cells = list(dict.fromkeys(run.cell.name for run in runs))
+    write_json(directory / PLAN, {"cells": cells, "seeds": options.seeds})
     try:
         outcomes = execute(runs, directory)
     except KeyboardInterrupt:  # and SIGTERM

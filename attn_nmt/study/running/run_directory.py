@@ -6,7 +6,8 @@
 - ``failure.txt``: why the last start failed, with the end of its log
 - ``result.json``: the result; it exists once the run is finished
 
-Each but the logs is created atomically.
+Beside the cells of a grid is ``grid.json``: which cells and seeds the last start planned. Each but
+the logs is created atomically.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ HARMLESS_FLAGS = {
 """Flags of fairseq-train that change what is logged, or how fast, but not what is trained; with
 whether a value follows. A run may be resumed with others."""
 FAILURE, RESULT = "failure.txt", "result.json"
+PLAN = "grid.json"
 _PACKAGES = ("fairseq-fixed", "sacrebleu", "sacremoses", "numpy", "omegaconf")
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID")
 
