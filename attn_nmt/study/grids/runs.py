@@ -19,7 +19,7 @@ from attn_nmt.study.flags import (
     require_known,
 )
 from attn_nmt.study.grids.cells import Cell
-from attn_nmt.study.grids.training_flags import RESERVED_FLAGS, require_unset
+from attn_nmt.study.grids.training_flags import DRY_RUN, RESERVED_FLAGS, require_unset
 from attn_nmt.training import options as training_options
 from attn_nmt.training.command import build_commands as training_commands
 from attn_nmt.training.devices import Gpus, Nodes
@@ -84,6 +84,11 @@ def plan_runs(
     if len(set(seeds)) < len(seeds):
         raise UsageError(f"--seeds must have no number twice, but are {' '.join(map(str, seeds))}.")
     for word in train_flags:
+        if word.partition("=")[0] == DRY_RUN:
+            raise UsageError(
+                f"{DRY_RUN} must be left out, since `attn-nmt study plan` prints the commands of a "
+                "grid, but is given."
+            )
         if word.partition("=")[0] in RESERVED_FLAGS:
             raise UsageError(f"{word} must be left out, since the plan sets it, but is given.")
     arch = arch_of_size(size)

@@ -121,6 +121,10 @@ def test_every_run_has_its_own_directory() -> None:
             for flag in ("--arch", "-a", "--user-dir", "--nodes", "--node-rank", "--master")
         ),
         (
+            {"train_flags": ["--dry-run"]},
+            "^--dry-run must be left out, since `attn-nmt study plan` prints .*, but is given.$",
+        ),
+        (
             {"model_flags": {"self_attn_terms": "1111"}},
             "^--self-attn-terms must be left out where the grid sets it, but is '1111'.$",
         ),
