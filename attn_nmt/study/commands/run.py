@@ -57,8 +57,8 @@ def add_parser(commands: Any) -> None:
         description="Run the commands that `plan` prints, one at a time, one per GPU, or as SLURM "
         "jobs: every cell of a grid with every seed, each in its own directory. A second start "
         "keeps finished runs and resumes interrupted ones. Flags that this command does not know "
-        "are passed to train.sh. If fewer checkpoints were kept than --average asks for, the best "
-        "one is scored.",
+        "are passed to `attn-nmt train`. If fewer checkpoints were kept than --average asks "
+        "for, the best one is scored.",
         allow_abbrev=False,
     )
     add_executor_options(parser)  # first, since the flags of the models are a long list
