@@ -97,6 +97,7 @@ def run_grid(options: Namespace) -> None:
             f"All {len(outcomes)} runs must succeed, but {failures} failed, as said above and in "
             f"{FAILURE} of their directories."
         )
+    print(f"next: {shlex.join(['attn-nmt', 'study', 'report', str(options.out)])}", file=sys.stderr)
 
 
 def _summary(run: Run, outcome: Outcome) -> Row:
