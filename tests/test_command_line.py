@@ -14,6 +14,7 @@ import pytest
 from support.commandline import ROOT
 
 from attn_nmt.command_line import _EXTRAS
+from attn_nmt.version import __version__
 
 BARE = {**os.environ, "PYTHONPATH": str(ROOT)}
 PRINTS = "for _ in range({lines}): print('a line of twenty-two')"
@@ -89,6 +90,12 @@ def test_the_doctor_needs_no_package() -> None:
     assert "conflict       torch is not installed.\n" in result.stdout
     assert "conflict       numpy is not installed.\n" in result.stdout
     assert result.stderr == "error: 6 conflicts must be solved first; see above.\n"
+
+
+def test_the_version_is_printed() -> None:
+    command = [sys.executable, "-S", "-m", "attn_nmt", "--version"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=BARE)
+    assert (result.returncode, result.stdout) == (0, f"attn_nmt {__version__}\n")
 
 
 @pytest.mark.parametrize("command", ["flags", "benchmark", "doctor"])
