@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from attn_nmt.command_line import UsageError, run
+from attn_nmt.version import __version__
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ def main() -> None:
         UsageError: if there is no such command, or it needs a package that is not installed.
     """
     command, name, words = COMMANDS, "attn-nmt", sys.argv[1:]
+    if words == ["--version"]:
+        print(f"attn_nmt {__version__}")
+        return
     while command.subcommands is not None:
         if not words or words[0] in ("-h", "--help"):
             print(usage(name, command))
@@ -86,6 +90,8 @@ def usage(name: str, command: Command) -> str:
         for word, subcommand in (command.subcommands or {}).items()
     ]
     end = f"{name} COMMAND --help lists the options of a command."
+    if command is COMMANDS:
+        end += f"\n{name} --version prints the version."
     return "\n".join([f"usage: {name} COMMAND ...", "", command.summary, "", *lines, "", end])
 
 

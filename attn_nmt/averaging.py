@@ -19,6 +19,7 @@ from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError, positive, run
 
 StateDict = dict[str, Tensor]
+_BY_EPOCH = r"checkpoint(\d+)\.pt"
 
 
 def last_by_update(save_dir: Path, n: int, flag: str = "--last-updates") -> list[Path]:
@@ -40,7 +41,7 @@ def last_by_epoch(save_dir: Path, n: int, flag: str = "--last-epochs") -> list[P
     Raises:
         UsageError: as :func:`last_by_update`.
     """
-    numbered = _numbered(save_dir, r"checkpoint(\d+)\.pt")
+    numbered = _numbered(save_dir, _BY_EPOCH)
     return _last(numbered, n, flag, save_dir, "checkpointEPOCH.pt")
 
 
@@ -52,7 +53,9 @@ def last_by_update_or_epoch(save_dir: Path, n: int, flag: str = "--average") -> 
     """
     if any(save_dir.glob("checkpoint_*_*.pt")):
         return last_by_update(save_dir, n, flag)
-    return last_by_epoch(save_dir, n, flag)
+    if _numbered(save_dir, _BY_EPOCH):
+        return last_by_epoch(save_dir, n, flag)
+    return _last([], n, flag, save_dir, "checkpoint_EPOCH_UPDATE.pt or checkpointEPOCH.pt")
 
 
 def best(save_dir: Path, n: int, flag: str = "--best") -> list[Path]:

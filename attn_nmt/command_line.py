@@ -7,10 +7,18 @@ import select
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 _MAX_SHOWN = 80
+_EXTRAS = {
+    "data": ("babel", "num2words", "sacremoses", "sentencepiece", "subword_nmt"),
+    "study": ("adjustText", "jinja2", "matplotlib", "scipy", "submitit", "yaml"),
+    "fairseq": ("hydra", "omegaconf", "packaging", "regex", "sacrebleu", "sklearn", "tqdm"),
+    "peers": ("ctranslate2",),
+}
+"""Of each extra of this package, what it imports by name."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -49,7 +57,7 @@ def run(main: Callable[[], None]) -> NoReturn:
             raise
         sys.exit(
             f"error: {package} must be installed for this command, but is not; attn-nmt doctor "
-            "lists what is missing, and scripts/setup.sh installs it."
+            f"lists what is missing, and {_installer(package)} installs it."
         )
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _reader_has_exited():
@@ -65,6 +73,16 @@ def run(main: Callable[[], None]) -> NoReturn:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     sys.exit(0)
+
+
+def _installer(package: str) -> str:
+    """Return the command that installs a package, given the name by which it is imported."""
+    if (Path(__file__).parents[1] / "scripts" / "setup.sh").is_file():
+        return "scripts/setup.sh"
+    if package == "fairseq":
+        return "pip install --no-deps --no-build-isolation fairseq-fixed"
+    extras = [extra for extra, packages in _EXTRAS.items() if package in packages]
+    return f"pip install 'attn_nmt[{extras[0]}]'" if extras else f"pip install {package}"
 
 
 def describe_os_error(error: OSError) -> str:

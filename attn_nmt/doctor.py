@@ -22,6 +22,11 @@ _PACKAGES = (
     "sentencepiece",
     "babel",
     "num2words",
+    "matplotlib",
+    "adjusttext",
+    "jinja2",
+    "scipy",
+    "submitit",
     "pytest",
     "hypothesis",
 )
@@ -99,4 +104,9 @@ def device() -> str:
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         return f"CUDA {torch.version.cuda}: {', '.join(names)}"
-    return f"CPU only, {os.cpu_count()} cores, {torch.get_num_threads()} threads for PyTorch"
+    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
+    return f"CPU only, {_counted(cores, 'core')}, {_counted(threads, 'thread')} for PyTorch"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

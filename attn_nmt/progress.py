@@ -55,6 +55,7 @@ class Progress:
         self._countdown = Countdown(initial)
         self._next_line = time.monotonic() + interval
         self._note = ""
+        self._whole: int | None = None
         self._next_refresh = 0.0
         self._bar: tqdm[Any] | None = None
         if self._file.isatty():
@@ -88,11 +89,17 @@ class Progress:
         """Count what has been done since."""
         self.move_to(self.count + count)
 
-    def move_to(self, count: float, note: str | None = None) -> None:
-        """Set how much is done, and what is shown beside it."""
+    def move_to(self, count: float, note: str | None = None, whole: int | None = None) -> None:
+        """Set how much is done, what is shown beside it, and how much of it is whole, if not all.
+
+        The bar and the time left follow ``count``; the number that is shown is ``whole``.
+        """
         self.count = count
+        self._whole = self._whole if whole is None else whole
         self._note = self._note if note is None else note
         if self._bar is not None:
+            if self._whole is not None:
+                self._bar.bar_format = _DONE.replace("{n_fmt}", f"{self._whole:,}")
             if self.total is not None or self._note:
                 self._countdown.update(count, self.total)
                 parts = [self._note, f"{left} left" if (left := self.time_left()) else ""]
@@ -112,7 +119,9 @@ class Progress:
         """Print a line in a file, whether it is time for one or not."""
         self._next_line = time.monotonic() + self._interval
         self._countdown.update(self.count, self.total)
-        count = f"{self.count:,.10g}" + (f" of {self.total:,.10g}" if self.total else "")
+        count = f"{self.count if self._whole is None else self._whole:,.10g}" + (
+            f" of {self.total:,.10g}" if self.total else ""
+        )
         parts = [f"{self.what}: {count} {self.unit}".rstrip(), self._note]
         if left := self.time_left():
             parts.append(f"{left} left")

@@ -14,7 +14,13 @@ import numpy
 import pytest
 import torch
 
-from attn_nmt.averaging import average, best, last_by_epoch, last_by_update
+from attn_nmt.averaging import (
+    average,
+    best,
+    last_by_epoch,
+    last_by_update,
+    last_by_update_or_epoch,
+)
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError
 
@@ -231,6 +237,11 @@ def test_the_best_are_the_highest_or_the_lowest(
         (last_by_update, "--last-updates", "checkpoint_EPOCH_UPDATE.pt"),
         (last_by_epoch, "--last-epochs", "checkpointEPOCH.pt"),
         (best, "--best", "checkpoint.best_METRIC_VALUE.pt"),
+        (
+            last_by_update_or_epoch,
+            "--average",
+            "checkpoint_EPOCH_UPDATE.pt or checkpointEPOCH.pt",
+        ),
     ],
 )
 def test_too_few_are_an_error_with_both_numbers(

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 from support.commandline import ROOT
+
+from attn_nmt.command_line import _EXTRAS
+from attn_nmt.version import __version__
 
 BARE = {**os.environ, "PYTHONPATH": str(ROOT)}
 PRINTS = "for _ in range({lines}): print('a line of twenty-two')"
@@ -38,6 +44,45 @@ def test_a_missing_package_is_named_in_one_sentence(words: tuple[str, ...], miss
     )
 
 
+@pytest.mark.parametrize(
+    ("missing", "installs"),
+    [
+        ("sacremoses", "pip install 'attn_nmt[data]'"),
+        ("matplotlib", "pip install 'attn_nmt[study]'"),
+        ("omegaconf", "pip install 'attn_nmt[fairseq]'"),
+        ("fairseq", "pip install --no-deps --no-build-isolation fairseq-fixed"),
+        ("torch", "pip install torch"),
+    ],
+)
+def test_an_installed_package_names_no_script_of_the_checkout(
+    tmp_path: Path, missing: str, installs: str
+) -> None:
+    shutil.copytree(ROOT / "attn_nmt", tmp_path / "attn_nmt")
+    script = f"from attn_nmt.command_line import run\nrun(lambda: __import__({missing!r}))"
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert result.stderr == (
+        f"error: {missing} must be installed for this command, but is not; attn-nmt doctor lists "
+        f"what is missing, and {installs} installs it.\n"
+    )
+
+
+def test_every_extra_is_one_of_the_package() -> None:
+    setup = ConfigParser(interpolation=None)
+    setup.read(ROOT / "setup.cfg")
+    extras = setup["options.extras_require"]
+    renamed = {"yaml": "pyyaml", "hydra": "hydra-core", "sklearn": "scikit-learn"}
+    for extra, packages in _EXTRAS.items():
+        names = {re.split("[><=]", line)[0] for line in extras[extra].split()}
+        imported = {renamed.get(name, name).lower().replace("_", "-") for name in packages}
+        assert imported <= names
+
+
 def test_the_doctor_needs_no_package() -> None:
     command = [sys.executable, "-S", "-m", "attn_nmt", "doctor"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=BARE)
@@ -45,6 +90,12 @@ def test_the_doctor_needs_no_package() -> None:
     assert "conflict       torch is not installed.\n" in result.stdout
     assert "conflict       numpy is not installed.\n" in result.stdout
     assert result.stderr == "error: 6 conflicts must be solved first; see above.\n"
+
+
+def test_the_version_is_printed() -> None:
+    command = [sys.executable, "-S", "-m", "attn_nmt", "--version"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=BARE)
+    assert (result.returncode, result.stdout) == (0, f"attn_nmt {__version__}\n")
 
 
 @pytest.mark.parametrize("command", ["flags", "benchmark", "doctor"])

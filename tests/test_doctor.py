@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import os
 
-from attn_nmt.doctor import find_conflicts
+import pytest
+import torch
+
+from attn_nmt.doctor import device, find_conflicts, report
 
 HEALTHY = {
     "attn_nmt": "0.1.0",
@@ -40,3 +43,17 @@ def test_each_conflict_is_one_sentence(package: str, version: str | None, senten
 
 def test_an_old_python_is_named() -> None:
     assert find_conflicts(HEALTHY, "3.8.10") == ["Python must be 3.11 or newer, but is 3.8.10."]
+
+
+@pytest.mark.parametrize(("count", "shown"), [(1, "1 core, 1 thread"), (2, "2 cores, 2 threads")])
+def test_the_device_is_described(monkeypatch: pytest.MonkeyPatch, count: int, shown: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: count)
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert device() == f"CPU only, {shown} for PyTorch"
+
+
+def test_what_the_study_needs_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    report()
+    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+    assert {"matplotlib", "adjusttext", "jinja2", "scipy", "submitit"} <= listed

@@ -50,6 +50,16 @@ def test_a_terminal_gets_a_bar() -> None:
     assert "copied:   0%" in file.getvalue()
 
 
+def test_of_work_in_fractions_only_the_whole_is_counted() -> None:
+    for file in (io.StringIO(), Terminal()):
+        with Progress("done", total=4, unit="runs", file=file) as progress:
+            progress.move_to(1.643, whole=0)
+            progress.refresh()
+            progress.print_end()
+        assert "1.64" not in file.getvalue()
+        assert ("41%" if file.isatty() else "done: 0 of 4 runs") in file.getvalue()
+
+
 def test_a_long_line_is_cut() -> None:
     file = io.StringIO()
     with Progress("x" * 5000, file=file) as progress:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -223,7 +223,9 @@ def create_output(
             files=_checksums(stage),
         )
         card.write(stage)
-    print(f"{out_dir} is prepared: {card.lines}, {card.vocabulary_size} symbols.", file=sys.stderr)
+    *counts, last = (f"{count:,} {split}" for split, count in card.lines.items())
+    pairs = f"{', '.join(counts)} and {last} pairs"
+    print(f"{out_dir} is prepared: {pairs}, {card.vocabulary_size:,} symbols.", file=sys.stderr)
 
 
 @contextmanager
@@ -279,12 +281,30 @@ def _is_prepared(out_dir: Path, name: str, options: dict[str, object]) -> bool:
     if not (out_dir / FILE_NAME).is_file():
         raise UsageError(f"OUT_DIR must be new or empty, but {out_dir} holds other files.")
     card = DataCard.read(out_dir)
-    if card.corpus != name or card.options != options:
+    if card.corpus != name:
         raise UsageError(
-            f"OUT_DIR must be new for other options, but {out_dir} holds {card.corpus} "
-            f"prepared with {card.options}."
+            f"OUT_DIR must be new for another corpus, but {out_dir} holds the corpus "
+            f"{card.corpus}, not {name}."
+        )
+    if different := _differences(card.options, options):
+        raise UsageError(
+            f"OUT_DIR must be new for other options, but {out_dir} has {', '.join(different)}."
         )
     return True
+
+
+def _differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    """Return each option that differs, with both values if they are short."""
+    different = []
+    for name in sorted({*old, *new}):
+        values = old.get(name, "none"), new.get(name, "none")
+        if values[0] == values[1]:
+            continue
+        if any(isinstance(value, dict | list) for value in values):  # names and checksums of files
+            different.append(f"other files for {name}")
+        else:
+            different.append(f"{name} {values[0]}, not {values[1]}")
+    return different
 
 
 def _vocabulary_size(dictionary: Path) -> int:

@@ -41,6 +41,11 @@ def main() -> None:
         help="translate with the mean of the last N checkpoints of the directory",
     )
     parser.add_argument(
+        "--or-best",
+        action="store_true",
+        help="with --average, translate with the best checkpoint, or the last, if fewer were kept",
+    )
+    parser.add_argument(
         "--int8",
         action="store_true",
         help="translate with matrix products in 8 bits, on the CPU",
@@ -79,12 +84,15 @@ def main() -> None:
             f"--gen-subset must be one of {', '.join(card.lines)}, but is {args.gen_subset!r}."
         )
     name = f"evaluation-{args.gen_subset}"
-    if args.average is None:
-        checkpoint = find_checkpoint(args.checkpoint)
-    else:
+    if args.or_best and args.average is None:
+        raise UsageError("--or-best must be given with --average, but is given without it.")
+    to_average = _to_average(args.checkpoint, args.average, args.or_best)
+    if to_average:
         checkpoint = args.checkpoint / f"average{args.average}.pt"
-        average(last_by_update_or_epoch(args.checkpoint, args.average), checkpoint)
+        average(to_average, checkpoint)
         name += f"-average{args.average}"
+    else:
+        checkpoint = find_checkpoint(args.checkpoint)
     if args.int8:
         name += "-int8"
         flags = ["--model-overrides", _int8_override(checkpoint, flags), "--cpu", *flags]
@@ -103,6 +111,22 @@ def main() -> None:
         raise UsageError(f"{error}\nThe full log is in {log}.") from None
     finally:
         shutil.rmtree(scratch)
+
+
+def _to_average(directory: Path, count: int | None, or_best: bool) -> list[Path]:
+    """Return the checkpoints to average, none if only one is to be evaluated.
+
+    Raises:
+        UsageError: if ``directory`` holds fewer than ``count``, unless ``or_best``.
+    """
+    if count is None:
+        return []
+    try:
+        return last_by_update_or_epoch(directory, count)
+    except UsageError:
+        if not or_best or count < 1:
+            raise
+        return []
 
 
 def _int8_override(checkpoint: Path, flags: list[str]) -> str:

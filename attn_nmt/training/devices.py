@@ -93,8 +93,8 @@ def _check_one_task_per_node(environ: Mapping[str, str], nodes: int) -> None:
     tasks = environ.get("SLURM_STEP_NUM_TASKS", str(nodes))
     if tasks != str(nodes):
         raise UsageError(
-            "train.sh must be started once per node (srun --ntasks-per-node=1), since it starts "
-            f"the processes itself, but SLURM_STEP_NUM_TASKS is {tasks} on {nodes} nodes."
+            "attn-nmt train must be started once per node (srun --ntasks-per-node=1), since it "
+            f"starts the processes itself, but SLURM_STEP_NUM_TASKS is {tasks} on {nodes} nodes."
         )
 
 
@@ -112,7 +112,7 @@ def _slurm_nodes(
         )
     if "SLURM_STEP_NUM_TASKS" not in environ:
         raise UsageError(
-            "train.sh must be started by srun, once per node, "
+            "attn-nmt train must be started by srun, once per node, "
             f"but SLURM_STEP_NUM_TASKS is not set on {count} nodes."
         )
     nodelist = environ.get("SLURM_STEP_NODELIST") or environ.get("SLURM_JOB_NODELIST", "")

@@ -8,6 +8,7 @@ the sentence that says why.
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ _PARAMETERS = re.compile(r"num\. shared model params: ([\d,]+)")
 _LOADED = re.compile(r"\| Loaded checkpoint (.+) \(epoch (\d+) @ (\d+) updates\)")
 _SAVED = re.compile(r"\| Saved checkpoint (.+?) \(epoch \d+ @ (\d+) updates")
 _DONE = re.compile(r"\| done training in ([\d.]+) seconds")
+_OUT_OF_TIME = re.compile(r"\| Stopping training due to .* > stop_time_hours: ([\d.]+) hour")
 _AS_IT_IS = re.compile(r"\| (early stop since .*|training is finished: .*)")
 
 
@@ -56,6 +58,10 @@ class TrainingDisplay:
         self._file = sys.stderr if file is None else file
         self._progress: Progress | None = None
         self._first, self._updates = 0, 0
+        self._logged = 0
+        """The update of the loss and the speed that are shown."""
+        self._least: dict[str, float] = {}
+        """The least loss of each validation data."""
         self._warnings: set[str] = set()
 
     def __enter__(self) -> TrainingDisplay:
@@ -88,7 +94,9 @@ class TrainingDisplay:
         if self._progress is not None:
             reported = lock.reported(self._directory)
             self._updates = max(self._updates, reported or 0)
-            self._progress.move_to(self._updates)
+            # Of an earlier update, the loss beside the count would be wrong; a bar has no other.
+            is_old = self._updates > self._logged and not self._progress.is_bar
+            self._progress.move_to(self._updates, "" if is_old else None)
             self._progress.refresh()
 
     def reason(self, code: int) -> str:
@@ -102,7 +110,7 @@ class TrainingDisplay:
             if match["kind"] == "train_inner":
                 self._show_updates(values)
             elif match["kind"] != "train":  # which says no more at the end of an epoch
-                self._write(_validation(match["kind"], values))
+                self._write(self._validation(match["kind"], values))
         elif warning := warning_in(line):
             if warning not in self._warnings:
                 self._warnings.add(warning)
@@ -111,13 +119,17 @@ class TrainingDisplay:
             self._write(f"model: {match[1]} parameters")
         elif match := _LOADED.search(line):
             self._first = self._updates = int(match[3])
-            self._write(f"resuming from {Path(match[1]).name}: epoch {match[2]}, update {match[3]}")
+            self._write(
+                f"resuming from {Path(match[1]).name}: epoch {match[2]}, update {int(match[3]):,}"
+            )
         elif match := _SAVED.search(line):
-            self._write(f"saved {Path(match[1]).name} at update {match[2]}")
+            self._write(f"saved {Path(match[1]).name} at update {int(match[2]):,}")
         elif match := _DONE.search(line):
             total = "" if self._total is None else f" of {self._total:,}"
             time = duration(float(match[1]))
             self._write(f"trained to update {self._updates:,}{total} in {time}")
+        elif match := _OUT_OF_TIME.search(line):
+            self._write(f"stopped by --stop-time-hours {match[1]}; more hours continue the training")
         elif match := _AS_IT_IS.search(line):
             self._write(match[1])
         elif _STARTED in line and self._progress is None:
@@ -133,12 +145,32 @@ class TrainingDisplay:
     def _show_updates(self, values: dict[str, str]) -> None:
         if self._progress is None:
             return
-        parts = [f"{name} {values[name]}" for name in ("epoch", "loss") if name in values]
+        self._logged = self._updates
+        parts = [f"epoch {values['epoch']}"] if "epoch" in values else []
+        parts += [f"loss {_decimals(values['loss'])}"] if "loss" in values else []
         if "wps" in values:
             parts.append(f"{_whole(values['wps']):,} words/s")
         self._progress.move_to(self._updates, ", ".join(parts))
         if not self._progress.is_bar:
             self._progress.print_line()
+
+    def _validation(self, kind: str, values: dict[str, str]) -> str:
+        parts = [f"loss {_decimals(values['loss'])}"] if "loss" in values else []
+        parts += [f"BLEU {values['bleu']}"] if "bleu" in values else []
+        name = "validation" if kind == "valid" else f"validation on {kind}"
+        at = f" at update {_whole(values['num_updates']):,}" if "num_updates" in values else ""
+        best = " (best)" if self._is_best(kind, values) else ""
+        return f"{name}{at}: {', '.join(parts)}{best}"
+
+    def _is_best(self, kind: str, values: dict[str, str]) -> bool:
+        """Whether no validation on the same data had as small a loss."""
+        loss = _number(values.get("loss", ""))
+        # fairseq knows the least since before the training was resumed, with the first data only.
+        if kind == "valid" and "best_loss" in values:
+            return loss <= _number(values["best_loss"])
+        is_least = loss < self._least.get(kind, -math.inf if self._first else math.inf)
+        self._least[kind] = min(loss, self._least.get(kind, math.inf))
+        return is_least
 
     def _write(self, line: str) -> None:
         if self._progress is None:
@@ -164,13 +196,17 @@ def read_values(text: str) -> dict[str, str]:
     return values
 
 
-def _validation(kind: str, values: dict[str, str]) -> str:
-    parts = [f"loss {values['loss']}"] if "loss" in values else []
-    if "bleu" in values:
-        parts.append(f"BLEU {values['bleu']}")
-    name = "validation" if kind == "valid" else f"validation on {kind}"
-    at = f" at update {_whole(values['num_updates'])}" if "num_updates" in values else ""
-    return f"{name}{at}: {', '.join(parts)}"
+def _decimals(text: str) -> str:
+    """Return a number with three decimals, anything else as it is."""
+    number = _number(text)
+    return text if math.isnan(number) else f"{number:.3f}"
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _whole(text: str) -> int:

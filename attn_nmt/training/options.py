@@ -115,7 +115,7 @@ def check_started_once(environ: Mapping[str, str]) -> None:
     size = environ.get("WORLD_SIZE", "1")
     if size.isdecimal() and int(size) > 1:
         raise UsageError(
-            "train.sh must be started once per node, since it starts the processes itself, "
+            "attn-nmt train must be started once per node, since it starts the processes itself, "
             f"but WORLD_SIZE is {size}."
         )
 

@@ -125,6 +125,22 @@ def test_too_few_checkpoints_are_refused_before_anything_is_written(
     message = refusal(evaluation.main, trained, data_bin, "--average", 5)
     assert message.startswith("--average must be at most the number of files ")
     assert not (trained / "average5.pt").exists()
+    assert refusal(evaluation.main, trained, data_bin, "--or-best") == (
+        "--or-best must be given with --average, but is given without it."
+    )
+    assert refusal(evaluation.main, trained, data_bin, "--average", 0, "--or-best") == (
+        "--average must be a whole number of at least 1, but is 0."
+    )
+
+
+def test_the_best_is_scored_where_too_few_are_kept_for_an_average(
+    evaluated: list[str], data_bin: Path, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copy(trained / "checkpoint_best.pt", tmp_path)
+    flags = ("--average", 5, "--or-best")
+    scored = run_command("bash", "scripts/evaluate.sh", tmp_path, data_bin, *flags)
+    assert scored.stdout.splitlines() == evaluated
+    assert (tmp_path / "evaluation-test" / "scores.json").is_file()
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,9 @@ def test_training_shows_its_progress_and_keeps_the_whole_log(
         assert any(
             re.fullmatch(f"training: {updates} of 22 updates, {left}", line) for line in lines
         )
-    assert any(re.fullmatch(r"validation at update 22: loss [\d.]+", line) for line in lines)
+    assert any(
+        re.fullmatch(r"validation at update 22: loss [\d.]+ \(best\)", line) for line in lines
+    )
     assert "saved checkpoint_best.pt at update 22" in lines
     assert any(line.startswith("trained to update 22 of 22 in ") for line in lines)
     first = log.read_text()

@@ -114,6 +114,9 @@ def test_a_cell_that_fails_is_reported_and_the_others_are_trained_and_scored(
     assert rows[1] == [f"max_source_positions={FAILING}", "1", "failed"]
     bleu = f"{result(good)['scores']['bleu']:.2f}"
     assert rows[2] == [f"max_source_positions={GOOD}", "1", "done", bleu, "mean of 3"]
+    plan = json.loads((out / "own" / "grid.json").read_text())
+    cells = [f"max_source_positions={positions}" for positions in (FAILING, GOOD)]
+    assert plan == {"cells": cells, "seeds": [1]}
     assert printed.stderr.count("done: 2 of 2 runs") == 1 and "train_inner" not in printed.stderr
     assert "\r" not in printed.stderr
     assert f"{failing}: attn_nmt.training must succeed, but exited with 1.\n" in printed.stderr

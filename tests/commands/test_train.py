@@ -254,7 +254,7 @@ def test_train_sh_reports_bad_input_in_one_sentence(data_bin: Path, tmp_path: Pa
             "{data_bin}",
             "",
             "2",
-            "train.sh must be started once per node, since it starts the processes itself, "
+            "attn-nmt train must be started once per node, since it starts the processes itself, "
             "but WORLD_SIZE is 2.",
         ),
         (

@@ -216,7 +216,9 @@ def test_files_elsewhere_with_the_same_text_are_prepared_already_others_refused(
     assert "prepared already" in capsys.readouterr().err
     write(copy / "train", training(1, 60))
     message = refusal(main, tmp_path / "out", *flags(copy))
-    assert message.startswith("OUT_DIR must be new for other options, but ")
+    assert message == (
+        f"OUT_DIR must be new for other options, but {tmp_path / 'out'} has other files for train."
+    )
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 

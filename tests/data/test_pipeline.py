@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -127,6 +128,15 @@ def test_blank_pairs_are_counted_in_the_card(tmp_path: Path, without_preprocess:
     assert (card.dropped, card.lines["train"]) == ({"blank": 1}, 200)
 
 
+def test_at_the_end_the_sizes_are_printed(
+    tmp_path: Path, without_preprocess: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "corpus")
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"{tmp_path / 'corpus'} is prepared: 200 train, ")
+    assert re.search(r" train, \d+ valid and \d+ test pairs, [\d,]+ symbols\.$", last)
+
+
 def test_a_second_run_changes_nothing(prepared: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in prepared.rglob("*")}
     make(prepared)
@@ -135,8 +145,14 @@ def test_a_second_run_changes_nothing(prepared: Path) -> None:
 
 def test_other_options_or_other_files_are_refused(tmp_path: Path, prepared: Path) -> None:
     before = contents(prepared)
-    with pytest.raises(UsageError, match="^OUT_DIR must be new for other options, "):
+    message = (
+        f"^OUT_DIR must be new for other options, but {prepared} has bpe_merges 300, not 100.$"
+    )
+    with pytest.raises(UsageError, match=message):
         make(prepared, bpe_merges=100)
+    message = f"^OUT_DIR must be new .*, but {prepared} holds the corpus cldr, not multi30k.$"
+    with pytest.raises(UsageError, match=message):
+        prepare("multi30k", lambda _: corpus(), options(prepared), langs=LANGS)
     assert contents(prepared) == before
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match=f"^OUT_DIR must be new or empty, but {tmp_path} holds"):

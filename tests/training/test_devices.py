@@ -66,19 +66,19 @@ def test_flags_say_which_nodes_train_together(nodes: Callable[..., Nodes]) -> No
         (
             "",
             {**SLURM, "SLURM_STEP_NUM_TASKS": "8"},
-            "train.sh must be started once per node (srun --ntasks-per-node=1), since it starts "
-            "the processes itself, but SLURM_STEP_NUM_TASKS is 8 on 2 nodes.",
+            "attn-nmt train must be started once per node (srun --ntasks-per-node=1), since it "
+            "starts the processes itself, but SLURM_STEP_NUM_TASKS is 8 on 2 nodes.",
         ),
         (
             "",
             {"SLURM_NNODES": "1", "SLURM_STEP_NUM_TASKS": "4"},
-            "train.sh must be started once per node (srun --ntasks-per-node=1), since it starts "
-            "the processes itself, but SLURM_STEP_NUM_TASKS is 4 on 1 nodes.",
+            "attn-nmt train must be started once per node (srun --ntasks-per-node=1), since it "
+            "starts the processes itself, but SLURM_STEP_NUM_TASKS is 4 on 1 nodes.",
         ),
         (
             "",
             {name: SLURM[name] for name in SLURM if "STEP" not in name},
-            "train.sh must be started by srun, once per node, but SLURM_STEP_NUM_TASKS "
+            "attn-nmt train must be started by srun, once per node, but SLURM_STEP_NUM_TASKS "
             "is not set on 2 nodes.",
         ),
         (
@@ -116,7 +116,7 @@ def test_torchrun_around_train_sh_is_refused(size: str) -> None:
     check_started_once({})
     check_started_once({"WORLD_SIZE": "1"})
     message = (
-        "train.sh must be started once per node, since it starts the processes itself, "
+        "attn-nmt train must be started once per node, since it starts the processes itself, "
         f"but WORLD_SIZE is {size}."
     )
     with pytest.raises(UsageError, match=f"^{message}$"):

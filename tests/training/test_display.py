@@ -109,6 +109,56 @@ save_dir.report(Path({str(tmp_path)!r}), 7)
     assert file.getvalue().splitlines()[1].startswith("training: 7 of 60 updates")
 
 
+def test_a_line_between_those_of_the_log_has_no_old_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attn_nmt.training.display._LINE_INTERVAL", 0.0)
+    monkeypatch.setattr("attn_nmt.progress.Progress.time_left", lambda _: "")
+    reported = 50
+    monkeypatch.setattr("attn_nmt.training.display.lock.reported", lambda _: reported)
+    file = io.StringIO()
+    log = tmp_path / "train.log"
+    with TrainingDisplay(tmp_path, log, total=60, file=file) as display:
+        log.write_text(f"| fairseq_cli.train | Start iterating over samples\n{SIMPLE[0]}\n")
+        display.follow()
+        reported = 55
+        display.follow()
+    assert list(dict.fromkeys(file.getvalue().splitlines()))[1:] == [
+        "training: 50 of 60 updates, epoch 2, loss 10.128, 8,098 words/s",
+        "training: 55 of 60 updates",
+    ]
+
+
+def test_the_least_loss_is_marked(tmp_path: Path) -> None:
+    """Also after a resumption, where only fairseq knows whether it is."""
+
+    def line(kind: str, loss: str, update: int) -> str:
+        return f"2026 | INFO | {kind} | epoch 001 | loss {loss} | num_updates {update}"
+
+    lines = [
+        line("valid", "1.7", 1000),
+        line("valid", "1.594", 2000) + " | best_loss 1.594",
+        line("valid", "1.6", 3000) + " | best_loss 1.594",
+        line("valid1", "2", 3000),
+        line("valid1", "3", 4000),
+    ]
+    first = shown(tmp_path, "".join(f"{line}\n" for line in lines))
+    assert first[1:] == [
+        "validation at update 1,000: loss 1.700 (best)",
+        "validation at update 2,000: loss 1.594 (best)",
+        "validation at update 3,000: loss 1.600",
+        "validation on valid1 at update 3,000: loss 2.000 (best)",
+        "validation on valid1 at update 4,000: loss 3.000",
+    ]
+    resumed = "| Loaded checkpoint a/checkpoint_last.pt (epoch 2 @ 4000 updates)"
+    more = [resumed, line("valid", "1.6", 5000), line("valid", "1.5", 6000) + " | best_loss 1.5"]
+    assert shown(tmp_path, "".join(f"{line}\n" for line in more))[1:] == [
+        "resuming from checkpoint_last.pt: epoch 2, update 4,000",
+        "validation at update 5,000: loss 1.600",
+        "validation at update 6,000: loss 1.500 (best)",
+    ]
+
+
 def test_a_line_that_is_no_json_has_no_values() -> None:
     assert read_values('{"loss": ') == {}
     assert read_values(json.dumps({"valid1_loss": 2})) == {"loss": "2"}
@@ -140,3 +190,11 @@ TRACEBACK = """Traceback (most recent call last):
 )
 def test_the_reason_of_a_failure_is_one_sentence(log: str, code: int, sentence: str) -> None:
     assert reason(log.splitlines(), code) == sentence
+
+
+def test_a_training_without_time_left_says_so(tmp_path: Path) -> None:
+    line = "| INFO | fairseq_cli.train | Stopping training due to {}\n"
+    by_time = "cumulative_training_time: 0.33351 > stop_time_hours: 0.333 hour(s)"
+    by_updates = "num_updates: 60 >= max_update: 60"
+    found = shown(tmp_path, line.format(by_updates) + line.format(by_time))
+    assert found[1:] == ["stopped by --stop-time-hours 0.333; more hours continue the training"]

@@ -28,7 +28,8 @@ from attn_nmt.study.training_time import (
 )
 
 USAGE = (
-    "%(prog)s GRID --size SIZE --data-bin DATA_BIN [options] [flags of the models and of train.sh]"
+    "%(prog)s GRID --size SIZE --data-bin DATA_BIN [options] "
+    "[flags of the models and of attn-nmt train]"
 )
 
 
@@ -39,8 +40,8 @@ def add_parser(commands: Any) -> None:
         usage=USAGE,
         help="print the commands that train and score a grid",
         description="Print a shell script, to be run in this environment, that trains every cell "
-        "of a grid with every seed, by the recipe of train.sh, and scores it. Flags that this "
-        "command does not know are passed to train.sh.",
+        "of a grid with every seed, by the recipe of `attn-nmt train`, and scores it. Flags that "
+        "this command does not know are passed to `attn-nmt train`.",
         allow_abbrev=False,
     )
     parser.add_argument(

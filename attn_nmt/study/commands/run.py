@@ -18,8 +18,10 @@ from attn_nmt.study.running.cell import Outcome
 from attn_nmt.study.running.executors import run_locally, run_submitted, visible_gpus
 from attn_nmt.study.running.run_directory import (
     FAILURE,
+    PLAN,
     require_same_commands,
     require_same_data,
+    write_json,
 )
 from attn_nmt.study.tables import Row, render
 from attn_nmt.training.save_dir import require_writable
@@ -55,8 +57,8 @@ def add_parser(commands: Any) -> None:
         description="Run the commands that `plan` prints, one at a time, one per GPU, or as SLURM "
         "jobs: every cell of a grid with every seed, each in its own directory. A second start "
         "keeps finished runs and resumes interrupted ones. Flags that this command does not know "
-        "are passed to train.sh. If fewer checkpoints were kept than --average asks for, the best "
-        "one is scored.",
+        "are passed to `attn-nmt train`. If fewer checkpoints were kept than --average asks "
+        "for, the best one is scored.",
         allow_abbrev=False,
     )
     add_executor_options(parser)  # first, since the flags of the models are a long list
@@ -79,6 +81,8 @@ def run_grid(options: Namespace) -> None:
         require_same_data(run)
     directory = grid_directory(options)
     directory.mkdir(parents=True, exist_ok=True)  # if this fails, it is one error, not one per run
+    cells = list(dict.fromkeys(run.cell.name for run in runs))
+    write_json(directory / PLAN, {"cells": cells, "seeds": options.seeds})
     try:
         outcomes = execute(runs, directory)
     except KeyboardInterrupt:  # and SIGTERM
@@ -93,6 +97,7 @@ def run_grid(options: Namespace) -> None:
             f"All {len(outcomes)} runs must succeed, but {failures} failed, as said above and in "
             f"{FAILURE} of their directories."
         )
+    print(f"next: {shlex.join(['attn-nmt', 'study', 'report', str(options.out)])}", file=sys.stderr)
 
 
 def _summary(run: Run, outcome: Outcome) -> Row:

@@ -129,6 +129,8 @@ def read_grid(name: str, flag: str = "GRID") -> list[Cell]:
         UsageError: if there is no such grid, or the file breaks a rule.
     """
     if Path(name).suffix in (".yaml", ".yml"):
+        if not Path(name).exists():
+            raise UsageError(f"{flag} must be a file, but {name} is missing.")
         return _read_file(Path(name))
     require_known(flag, name, (*GRIDS, "FILE.yaml"))
     return GRIDS[name]

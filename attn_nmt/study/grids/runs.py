@@ -19,13 +19,16 @@ from attn_nmt.study.flags import (
     require_known,
 )
 from attn_nmt.study.grids.cells import Cell
-from attn_nmt.study.grids.training_flags import RESERVED_FLAGS, require_unset
+from attn_nmt.study.grids.training_flags import DRY_RUN, RESERVED_FLAGS, require_unset
 from attn_nmt.training import options as training_options
 from attn_nmt.training.command import build_commands as training_commands
 from attn_nmt.training.devices import Gpus, Nodes
 
 AVERAGED = 5
 """How many checkpoints are averaged, as Vaswani et al. (2017) do for their base model."""
+
+OR_BEST = "--or-best"
+"""The flag with which an evaluation scores the best checkpoint if too few were kept."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,9 @@ class Run:
 
     @property
     def evaluate(self) -> list[str]:
-        """The command that scores the average."""
-        return [*self.evaluate_one, "--average", str(self.average)]
-
-    @property
-    def evaluate_one(self) -> list[str]:
-        """The command that scores the best checkpoint instead, if too few were kept."""
-        return ["python", "-m", "attn_nmt.evaluation", str(self.save_dir), str(self.data_bin)]
+        """The command that scores the average, or the best checkpoint if too few were kept."""
+        command = ["python", "-m", "attn_nmt.evaluation", str(self.save_dir), str(self.data_bin)]
+        return [*command, "--average", str(self.average), OR_BEST]
 
 
 def plan_runs(
@@ -85,6 +84,11 @@ def plan_runs(
     if len(set(seeds)) < len(seeds):
         raise UsageError(f"--seeds must have no number twice, but are {' '.join(map(str, seeds))}.")
     for word in train_flags:
+        if word.partition("=")[0] == DRY_RUN:
+            raise UsageError(
+                f"{DRY_RUN} must be left out, since `attn-nmt study plan` prints the commands of a "
+                "grid, but is given."
+            )
         if word.partition("=")[0] in RESERVED_FLAGS:
             raise UsageError(f"{word} must be left out, since the plan sets it, but is given.")
     arch = arch_of_size(size)

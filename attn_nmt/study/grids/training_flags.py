@@ -15,6 +15,7 @@ from fairseq.tasks import TASK_REGISTRY
 from attn_nmt.command_line import UsageError
 from attn_nmt.training import options as training_options
 
+DRY_RUN = "--dry-run"
 RESERVED_FLAGS = (
     "--arch",
     "-a",
@@ -24,7 +25,7 @@ RESERVED_FLAGS = (
     "--nodes",
     "--node-rank",
     "--master",
-    "--dry-run",
+    DRY_RUN,
 )
 """Set by the plan, different on each node, or of no training: ``plan`` is the dry run of a grid."""
 _COMMAND_LINE_ONLY = ("--cpu",)

@@ -10,9 +10,15 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from attn_nmt.command_line import UsageError
+from attn_nmt.command_line import UsageError, shown
 from attn_nmt.study.grids.cells import GRIDS, Cell
-from attn_nmt.study.running.run_directory import ENVIRONMENT, FAILURE, RESULT, read_result
+from attn_nmt.study.running.run_directory import (
+    ENVIRONMENT,
+    FAILURE,
+    PLAN,
+    RESULT,
+    read_result,
+)
 
 _SEED = re.compile(r"seed([1-9]\d*)")
 
@@ -77,6 +83,8 @@ class GridResults:
 
     name: str
     cells: tuple[CellResults, ...]
+    planned_seeds: tuple[int, ...] = ()
+    """Those of the last start; of an older version, none."""
 
     @property
     def runs(self) -> list[SeedResult]:
@@ -90,8 +98,8 @@ class GridResults:
 
     @property
     def seeds(self) -> list[int]:
-        """Every seed that any cell was started with."""
-        return sorted({run.seed for run in self.runs})
+        """Every seed that was planned, or that any cell was started with."""
+        return sorted({*self.planned_seeds, *(run.seed for run in self.runs)})
 
     def cell(self, name: str | None) -> CellResults | None:
         """Return a cell by its name, None if there is none."""
@@ -110,7 +118,7 @@ def find_grids(runs: Path, baseline: str | None = None) -> list[GridResults]:
     """
     if not runs.is_dir():
         raise UsageError(f"RUNS must be a directory, but {runs} is not one.")
-    grids = [runs] if _cells(runs) else [path for path in _subdirectories(runs) if _cells(path)]
+    grids = [runs] if _is_grid(runs) else [path for path in _subdirectories(runs) if _is_grid(path)]
     if not grids:
         raise UsageError(f"RUNS must hold runs in GRID/CELL/seedN, but {runs} holds none.")
     by_name = {directory.resolve().name: directory for directory in grids}
@@ -126,7 +134,7 @@ def _grid(name: str, directory: Path, baseline: str | None) -> GridResults:
     names = _names(name, directory)
     common = baseline if baseline in names else None
     cells = [_cell(directory / cell, planned.get(cell), common) for cell in names]
-    return GridResults(name, tuple(cells))
+    return GridResults(name, tuple(cells), tuple(_plan(directory)[1]))
 
 
 def _cell(directory: Path, planned: Cell | None, common_baseline: str | None) -> CellResults:
@@ -155,9 +163,36 @@ def _run(directory: Path) -> SeedResult:
 
 
 def _names(grid: str, directory: Path) -> list[str]:
-    """Return the cells that the paper's grid of this name has, then any others there are."""
-    planned = [cell.name for cell in GRIDS.get(grid, [])]
+    """Return the cells that were planned, in the order of the grid, then any others there are."""
+    planned = _plan(directory)[0] or [cell.name for cell in GRIDS.get(grid, [])]
     return planned + [path.name for path in _cells(directory) if path.name not in planned]
+
+
+def _plan(grid: Path) -> tuple[list[str], list[int]]:
+    """Return the cells and seeds of the last start; both are empty if it did not write them.
+
+    Raises:
+        UsageError: if the file was not written by ``run``.
+    """
+    path = grid / PLAN
+    if not path.is_file():
+        return [], []
+    plan = _read_object(path)
+    cells, seeds = plan.get("cells"), plan.get("seeds")
+    if not _is_list(cells, str) or any(Path(cell).name != cell for cell in cells):
+        raise UsageError(f"{path} must be of `study run`, but its cells are {shown(cells)}.")
+    if not _is_list(seeds, int):
+        raise UsageError(f"{path} must be of `study run`, but its seeds are {shown(seeds)}.")
+    return list(dict.fromkeys(cells)), seeds
+
+
+def _is_list(value: Any, kind: type) -> bool:
+    # Not isinstance: True is an int too.
+    return isinstance(value, list) and all(type(entry) is kind for entry in value)
+
+
+def _is_grid(directory: Path) -> bool:
+    return (directory / PLAN).is_file() or bool(_cells(directory))
 
 
 def _cells(grid: Path) -> list[Path]:
@@ -221,15 +256,17 @@ def _environment(directory: Path) -> dict[str, Any]:
         UsageError: if the file is not a JSON object.
     """
     path = directory / ENVIRONMENT
-    if not path.is_file():
-        return {}
+    return _read_object(path) if path.is_file() else {}
+
+
+def _read_object(path: Path) -> dict[str, Any]:
     try:
-        environment = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UsageError(f"{path} must be JSON, but is not: {error}.") from error
-    if not isinstance(environment, dict):
-        raise UsageError(f"{path} must be a JSON object, but is {environment!r}.")
-    return environment
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} must be a JSON object, but is {content!r}.")
+    return content
 
 
 def _failure(directory: Path) -> str | None:

@@ -120,8 +120,7 @@ def _train_and_evaluate(run: Run, variables: dict[str, str], stop: Event | None)
         _step(run.train, directory / files.TRAIN_LOG, variables, stop)
     files.write_json(directory / files.CONFIG, _resolved_config(directory))
     averaged, checkpoints = _scored_checkpoints(run)
-    evaluate = run.evaluate if averaged else run.evaluate_one
-    _step(evaluate, directory / files.EVALUATE_LOG, variables, stop)
+    _step(run.evaluate, directory / files.EVALUATE_LOG, variables, stop)
     result = _result(run, averaged, checkpoints)
     files.write_json(directory / files.RESULT, result)
     return result
@@ -197,7 +196,7 @@ def _result(run: Run, averaged: bool, checkpoints: list[str]) -> dict[str, Any]:
         "train_flags": run.cell.train_flags,
         "data_bin": str(run.data_bin.resolve()),
         "train": run.train,
-        "evaluate": run.evaluate if averaged else run.evaluate_one,
+        "evaluate": run.evaluate,
         "averaged": averaged,
         "checkpoints": checkpoints,
         "evaluation": evaluation,

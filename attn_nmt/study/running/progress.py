@@ -29,6 +29,7 @@ def show_progress(
     ``poll`` is called before each update; it may be what completes the futures.
     """
     with Progress("done", total=len(runs), initial=_done(runs, futures), unit="runs") as progress:
+        _show(progress, runs, futures)
         pending = set(futures)
         while pending:
             poll()
@@ -36,9 +37,14 @@ def show_progress(
             for run, future in zip(runs, futures, strict=True):
                 if future in ended and future.result().problem:
                     progress.write(f"{run.save_dir}: {future.result().problem}")
-            progress.move_to(_done(runs, futures), status(runs, futures))
-            progress.refresh()
+            _show(progress, runs, futures)
         progress.print_end()
+
+
+def _show(progress: Progress, runs: Sequence[Run], futures: Sequence[Future[Outcome]]) -> None:
+    whole = sum(future.done() for future in futures)
+    progress.move_to(_done(runs, futures), status(runs, futures), whole)
+    progress.refresh()
 
 
 def _done(runs: Sequence[Run], futures: Sequence[Future[Outcome]]) -> float:
@@ -57,7 +63,7 @@ def status(runs: Sequence[Run], futures: Sequence[Future[Outcome]]) -> str:
         queued = sum(not future.done() for future in futures)
         return f"{queued} in the queue" if queued else ""
     shown = ", ".join(
-        f"{run.cell.name} seed {run.seed}: update {updates_done(run)}"
+        f"{run.cell.name} seed {run.seed}: update {updates_done(run):,} of {total_updates(run):,}"
         for run in running[:_MAX_SHOWN]
     )
     hidden = len(running) - _MAX_SHOWN

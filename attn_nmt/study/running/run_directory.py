@@ -6,7 +6,8 @@
 - ``failure.txt``: why the last start failed, with the end of its log
 - ``result.json``: the result; it exists once the run is finished
 
-Each but the logs is created atomically.
+Beside the cells of a grid is ``grid.json``: which cells and seeds the last start planned. Each but
+the logs is created atomically.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from attn_nmt.atomic import replacing
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
 from attn_nmt.doctor import device, package_version
-from attn_nmt.study.grids.runs import Run
+from attn_nmt.study.grids.runs import OR_BEST, Run
 from attn_nmt.version import __version__
 
 COMMAND, ENVIRONMENT, CONFIG = "command.sh", "environment.json", "config.json"
@@ -51,6 +52,7 @@ HARMLESS_FLAGS = {
 """Flags of fairseq-train that change what is logged, or how fast, but not what is trained; with
 whether a value follows. A run may be resumed with others."""
 FAILURE, RESULT = "failure.txt", "result.json"
+PLAN = "grid.json"
 _PACKAGES = ("fairseq-fixed", "sacrebleu", "sacremoses", "numpy", "omegaconf")
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID")
 
@@ -142,14 +144,15 @@ def require_same_commands(run: Run) -> None:
 
 def _without_harmless(script: str) -> str:
     """Return the commands without the flags that do not matter, and without their values."""
+    harmless = {**HARMLESS_FLAGS, OR_BEST: False}  # which the first versions did not write
     lines = []
     for line in script.splitlines():
         words: list[str] = []
         is_value = False
         for word in shlex.split(line):
             name, equals, _ = word.partition("=")
-            if name in HARMLESS_FLAGS:
-                is_value = not equals and HARMLESS_FLAGS[name]
+            if name in harmless:
+                is_value = not equals and harmless[name]
             elif is_value:
                 is_value = False
             else:

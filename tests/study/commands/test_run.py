@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from argparse import ArgumentParser
@@ -13,8 +14,10 @@ from support import fake_slurm
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
+from attn_nmt.study.__main__ import main
 from attn_nmt.study.commands import run as command
 from attn_nmt.study.commands.run import add_executor_options, executor, slurm_options
+from attn_nmt.study.running.cell import Outcome
 from attn_nmt.study.running.submitit_jobs import SlurmOptions
 
 
@@ -158,6 +161,36 @@ def test_a_refusal_creates_no_directory(study: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--executor slurm"):
         study(line)
     assert not (tmp_path / "runs").exists()
+
+
+def test_at_the_end_the_report_is_named(
+    study: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data_bin = tmp_path / "data-bin"
+    data_bin.mkdir()
+    for lang in ("de", "en"):
+        (data_bin / f"dict.{lang}.txt").write_text("word 1\n")
+    DataCard("copy", "en", "de", "sentencepiece", {}, {}, {}, 1, {}, {}).write(tmp_path)
+    grid = tmp_path / "own.yaml"
+    grid.write_text("vary: {self_attn_terms: ['1111', '0010']}")
+    printed: list[str] = []
+
+    def run_nothing(runs: Any, _: Any) -> list[Outcome]:
+        printed.append((tmp_path / "my runs" / "own" / "grid.json").read_text())
+        return [Outcome("done") for _ in runs]
+
+    monkeypatch.setattr(command, "executor", lambda _: run_nothing)
+    main_line = ["run", grid, "--size", "tiny", "--seeds", 2, 1, "--data-bin", data_bin]
+    monkeypatch.setattr(
+        sys, "argv", ["study", *map(str, main_line), "--out", f"{tmp_path}/my runs"]
+    )
+    main()
+    assert capsys.readouterr().err == f"next: attn-nmt study report '{tmp_path}/my runs'\n"
+    cells = ["self_attn_terms=1111", "self_attn_terms=0010"]
+    assert json.loads(printed[0]) == {"cells": cells, "seeds": [2, 1]}
 
 
 def test_a_grid_whose_directory_cannot_be_created_is_one_error(

@@ -227,3 +227,11 @@ def test_hostile_files_are_refused_in_a_sentence(tmp_path: Path, text: str, prob
     path.write_text(text)
     with pytest.raises(UsageError, match=problem):
         read_grid(str(path))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "grid.yaml"
+    with pytest.raises(UsageError, match=f"^GRID must be a file, but {path} is missing.$"):
+        read_grid(str(path))
+    with pytest.raises(UsageError, match=f"^--grid must be a file, but {path} is missing.$"):
+        read_grid(str(path), "--grid")

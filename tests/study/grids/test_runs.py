@@ -107,8 +107,7 @@ def test_every_run_has_its_own_directory() -> None:
     ]
     assert len(set(directories)) == 36
     evaluation = ["python", "-m", "attn_nmt.evaluation", directories[2], "data bin"]
-    assert runs[2].evaluate == [*evaluation, "--average", "5"]
-    assert runs[2].evaluate_one == evaluation
+    assert runs[2].evaluate == [*evaluation, "--average", "5", "--or-best"]
 
 
 @pytest.mark.parametrize(
@@ -120,6 +119,10 @@ def test_every_run_has_its_own_directory() -> None:
         *(
             ({"train_flags": [flag, "x"]}, f"^{flag} must be left out, .*, but is given.$")
             for flag in ("--arch", "-a", "--user-dir", "--nodes", "--node-rank", "--master")
+        ),
+        (
+            {"train_flags": ["--dry-run"]},
+            "^--dry-run must be left out, since `attn-nmt study plan` prints .*, but is given.$",
         ),
         (
             {"model_flags": {"self_attn_terms": "1111"}},

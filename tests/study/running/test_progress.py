@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from support.commandline import ROOT
 
+from attn_nmt.progress import Progress
 from attn_nmt.study.grids.runs import Run
 from attn_nmt.study.running.cell import Outcome
 from attn_nmt.study.running.progress import fraction_done, show_progress, status
@@ -58,9 +59,14 @@ def with_log(run: Run, seed: int, updates: int) -> Run:
     [
         (0, 0, "5 in the queue"),
         (2, 0, "3 in the queue"),
-        (1, 1, "one seed 2: update 20"),
-        (0, 3, "one seed 1: update 10, one seed 2: update 20, one seed 3: update 30"),
-        (0, 5, "one seed 1: update 10, one seed 2: update 20, one seed 3: update 30, and 2 more"),
+        (1, 1, "one seed 2: update 20 of 100"),
+        (0, 2, "one seed 1: update 10 of 100, one seed 2: update 20 of 100"),
+        (
+            0,
+            5,
+            "one seed 1: update 10 of 100, one seed 2: update 20 of 100, "
+            "one seed 3: update 30 of 100, and 2 more",
+        ),
     ],
 )
 def test_the_status_names_running_runs_or_counts_queued_ones(
@@ -73,6 +79,24 @@ def test_the_status_names_running_runs_or_counts_queued_ones(
     for future in futures[ended : ended + running]:
         future.set_running_or_notify_cancel()
     assert status(runs, futures) == shown
+
+
+def test_runs_in_progress_are_not_counted_as_done(
+    planned_run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("attn_nmt.progress.Progress.time_left", lambda _: "")
+    monkeypatch.setattr("attn_nmt.progress.Progress.refresh", Progress.print_line)
+    runs = [with_log(planned_run, seed, 90) for seed in (1, 2)]
+    futures: list[Future[Outcome]] = [Future() for _ in runs]
+    for future in futures:
+        future.set_running_or_notify_cancel()
+    rest = list(futures)
+    show_progress(runs, futures, lambda: rest.pop().set_result(DONE))
+    assert list(dict.fromkeys(capsys.readouterr().err.splitlines())) == [
+        "done: 0 of 2 runs, one seed 1: update 90 of 100, one seed 2: update 90 of 100",
+        "done: 1 of 2 runs, one seed 1: update 90 of 100",
+        "done: 2 of 2 runs",
+    ]
 
 
 def test_polling_ends_with_the_last_run(planned_run: Run) -> None:

@@ -55,6 +55,14 @@ def test_flags_that_change_no_result_may_differ(planned_run: Run, flags: list[st
             require_same_commands(other)
 
 
+def test_a_run_of_an_earlier_version_is_resumed(planned_run: Run) -> None:
+    planned_run.save_dir.mkdir(parents=True)
+    script = command_script(planned_run)
+    assert script.endswith(" --or-best\n")
+    write_text(planned_run.save_dir / "command.sh", script.replace(" --or-best", ""))
+    require_same_commands(planned_run)
+
+
 def test_other_data_in_the_same_place_are_refused(planned_run: Run) -> None:
     corpus = planned_run.data_bin.parent
     corpus.mkdir()
