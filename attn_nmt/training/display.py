@@ -129,7 +129,9 @@ class TrainingDisplay:
             time = duration(float(match[1]))
             self._write(f"trained to update {self._updates:,}{total} in {time}")
         elif match := _OUT_OF_TIME.search(line):
-            self._write(f"stopped by --stop-time-hours {match[1]}; more hours continue the training")
+            self._write(
+                f"stopped by --stop-time-hours {match[1]}; more hours continue the training"
+            )
         elif match := _AS_IT_IS.search(line):
             self._write(match[1])
         elif _STARTED in line and self._progress is None:

@@ -62,7 +62,13 @@ CHECKED_ONLY = {
     "python3 -m venv comet": "needs the network",
     "comet/bin/comet-score": "another program, with a model of 2 GB",
 }
-NOT_OURS = ("pip install", "source .venv", "tensorboard", "python3 -m venv", "comet/bin/comet-score")
+NOT_OURS = (
+    "pip install",
+    "source .venv",
+    "tensorboard",
+    "python3 -m venv",
+    "comet/bin/comet-score",
+)
 # `--nodes` only prints, so it runs although it looks like a training on GPUs.
 RUNS_ANYWAY = re.compile(r"^attn-nmt train .* --nodes 2$")
 # What makes a command short enough for a test; everything else is left as it is.
