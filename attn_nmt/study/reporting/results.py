@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 from attn_nmt.command_line import UsageError, shown
 from attn_nmt.study.grids.cells import GRIDS, Cell
@@ -19,6 +19,8 @@ from attn_nmt.study.running.run_directory import (
     RESULT,
     read_result,
 )
+
+Entry = TypeVar("Entry")
 
 _SEED = re.compile(r"seed([1-9]\d*)")
 
@@ -186,7 +188,7 @@ def _plan(grid: Path) -> tuple[list[str], list[int]]:
     return list(dict.fromkeys(cells)), seeds
 
 
-def _is_list(value: Any, kind: type) -> bool:
+def _is_list(value: Any, kind: type[Entry]) -> TypeGuard[list[Entry]]:
     # Not isinstance: True is an int too.
     return isinstance(value, list) and all(type(entry) is kind for entry in value)
 
