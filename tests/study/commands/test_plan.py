@@ -32,7 +32,7 @@ def test_the_command_prints_a_script_with_costs_and_runs_nothing(
     directory = f"{tmp_path}/runs/own/self_attn_terms=0010/seed4"
     assert commands[2][3:6] == ["attn_transformer_wmt_en_de", str(data_bin), directory]
     assert commands[2][-6:] == ["--lr", "0.1", "--adam-betas", "(0.9, 0.98)", "--seed", "4"]
-    assert commands[3][3:] == [directory, str(data_bin), "--average", "5"]
+    assert commands[3][3:] == [directory, str(data_bin), "--average", "5", "--or-best"]
     assert sorted(tmp_path.iterdir()) == [data_bin, grid]
 
 
