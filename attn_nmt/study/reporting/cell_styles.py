@@ -1,6 +1,7 @@
 """How each cell of a grid is drawn: one colour, marker and dash, the same in every figure.
 
-After seven cells the colours repeat with another marker and dash.
+Neighbours differ in colour and marker; after seven cells both repeat in other pairs, with another
+dash.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def cell_styles(cells: Sequence[str]) -> dict[str, CellStyle]:
     styles = {}
     for number, cell in enumerate(cells):
         repeats, colour = divmod(number, len(colours))
-        marker, dash = MARKERS[repeats % len(MARKERS)], DASHES[repeats % len(DASHES)]
+        marker = MARKERS[(number + repeats) % len(MARKERS)]
+        dash = DASHES[repeats % len(DASHES)]
         styles[cell] = CellStyle(colours[colour], marker, dash)
     return styles

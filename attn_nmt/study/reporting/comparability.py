@@ -197,7 +197,12 @@ def _data(run: SeedResult) -> str:
 
 def _flattened(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name}={part}" for name, part in value.items())
+        return ", ".join(f"{name}={_flattened(part)}" for name, part in value.items())
+    if isinstance(value, list):
+        # Of a file and its SHA-256 the name is enough: all of them are behind "files".
+        is_file = [isinstance(part, list) and len(part) == 2 for part in value]
+        parts = (part[0] if file else part for part, file in zip(value, is_file, strict=True))
+        return " ".join(map(_flattened, parts))
     return str(value)
 
 

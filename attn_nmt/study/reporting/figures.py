@@ -34,6 +34,7 @@ _DPI = 150
 
 _TEXT, _ENVELOPE = "0.15", "0.45"
 _LABEL_ITERATIONS = 300
+_LABEL_HEIGHTS = 5
 # Found by trial on the paper's grids: no label overlaps another one or a point.
 _LABEL_FORCES: dict[str, tuple[float, float]] = {
     "expand": (1.3, 1.8),
@@ -82,7 +83,7 @@ def bleu_over_gmacs(rows: Sequence[Row], length: int, styles: Mapping[str, CellS
     scored = [row for row in rows if row["bleu"] is not None]
     figure = Figure(figsize=(10, 7), layout="constrained")
     axes = figure.add_subplot()
-    axes.set_xlabel(f"GMACs (10^9 multiply-adds) of a sentence pair, {length} tokens per side")
+    axes.set_xlabel(f"GMACs ($10^9$ multiply-adds) of a sentence pair, {length} tokens per side")
     axes.set_ylabel("BLEU, mean and standard deviation over the seeds")
     axes.margins(0.1)
     _draw_envelope(axes, [row for row in scored if row["on_envelope"]])
@@ -106,6 +107,8 @@ def bleu_over_gmacs(rows: Sequence[Row], length: int, styles: Mapping[str, CellS
 
 def _draw_envelope(axes: Axes, rows: Sequence[Row]) -> None:
     points = sorted((row["gmacs"], row["bleu"]) for row in rows)
+    if len(points) < 2:
+        return
     axes.plot(
         *zip(*points, strict=True),
         drawstyle="steps-post",
@@ -117,19 +120,23 @@ def _draw_envelope(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def _label_points(axes: Axes, rows: Sequence[Row]) -> None:
-    """Put the names beside their points, away from each other."""
+    """Put the names beside their points, away from each other.
+
+    They start at heights of their own: texts at the same place have no direction in which to part.
+    """
+    bottom, top = axes.get_ylim()
     halo = withStroke(linewidth=2.5, foreground="white")
     texts = [
         axes.text(
             row["gmacs"],
-            row["bleu"],
+            row["bleu"] + (number % _LABEL_HEIGHTS - _LABEL_HEIGHTS // 2) * (top - bottom) / 100,
             row["cell"],
             fontsize=8,
             fontweight="bold" if row["on_envelope"] else "normal",
             color=_TEXT,  # some of the colours are too pale for text
             path_effects=[halo],
         )
-        for row in rows
+        for number, row in enumerate(sorted(rows, key=lambda row: row["gmacs"]))
     ]
     adjust_text(
         texts,

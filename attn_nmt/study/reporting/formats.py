@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from attn_nmt.study.paired_tests import LEVEL
 from attn_nmt.study.reporting.results_table import Column
@@ -98,9 +99,15 @@ def html_page(title: str, date: str, sections: Sequence[Section]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
     return environment.get_template(_TEMPLATE).render(
         title=title, date=date, version=__version__, grids=sections
     )
+
+
+def _breakable(name: str) -> Markup:
+    """Let the name of a cell break behind its signs rather than inside words."""
+    return Markup(re.sub(r"([=+,_])", r"\1<wbr>", str(escape(name))))
 
 
 def markdown_section(section: Section) -> str:
@@ -148,7 +155,7 @@ def _latex_legend(columns: Sequence[Column]) -> str:
         "bleu_deviation": "After ± stands the standard deviation.",
         "significant": "A difference is significant if a paired bootstrap within every seed and a "
         f"paired t-test over the seeds have p < {LEVEL}.",
-        "gmacs": "GMACs are 10^9 multiply-adds of a sentence pair.",
+        "gmacs": "GMACs are 10⁹ multiply-adds of a sentence pair.",
     }
     return " ".join(text for key, text in sentences.items() if key in shown)
 
@@ -192,6 +199,7 @@ _LATEX_SPECIAL = {
     "|": r"$|$",
     "±": r"$\pm$",
     "Δ": r"$\Delta$",
+    "⁹": r"\textsuperscript{9}",
 }
 # Two of these in a row would become a dash or a quotation mark.
 _LATEX_LIGATURE = re.compile(r"([-',])(?=\1)")

@@ -21,6 +21,8 @@ BLINDNESS = {
 
 def test_every_cell_of_a_large_grid_has_a_style_of_its_own() -> None:
     styles = cell_styles([str(number) for number in range(196)])
+    markers = [style.marker for style in styles.values()]
+    assert all(one != other for one, other in itertools.pairwise(markers))
     assert len(set(styles.values())) == 196
     (first, *_), repeated = styles.values(), styles["7"]
     assert first.colour == repeated.colour

@@ -72,6 +72,28 @@ def test_labels_do_not_overlap(scatter: Any) -> None:
     assert all(inside.contains(*box.p0) and inside.contains(*box.p1) for box in boxes)
 
 
+def test_labels_of_equal_scores_do_not_overlap() -> None:
+    rows = [
+        {
+            "cell": f"context_broadcast={name}",
+            "gmacs": 0.5 + number * 1e-3,
+            "bleu": 25.1,
+            "bleu_deviation": None,
+            "on_envelope": number == 0,
+        }
+        for number, name in enumerate(("none", "plain", "scaled"))
+    ]
+    with style.context(["default", STYLE]):
+        figure = bleu_over_gmacs(rows, 50, cell_styles([str(row["cell"]) for row in rows]))
+        figure.draw_without_rendering()
+    (axes,) = figure.axes
+    boxes = [text.get_window_extent() for text in axes.texts if text.get_text()]
+    assert len(boxes) == 3
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    # One point has no envelope.
+    assert not [line for line in axes.lines if line.get_label() == "upper envelope"]
+
+
 def test_the_envelope_rises_in_steps(scatter: Any) -> None:
     rows, figure = scatter
     (envelope,) = [line for line in figure.axes[0].lines if line.get_label() == "upper envelope"]

@@ -48,7 +48,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
-        if self.lasttag in ("td", "th"):
+        if self.lasttag in ("td", "th", "wbr"):
             self.rows[-1][-1] += data.strip()
 
     def with_attribute(self, name: str) -> list[str]:

@@ -173,7 +173,7 @@ def test_the_findings_name_the_best_cell_the_envelope_and_what_the_seeds_allow_t
         row("new", 4.0, 20.0, significant="too few seeds"),
     ]
     assert grid_findings(rows) == [
-        "The highest BLEU is 22.00, of the cell dear.",
+        "The highest BLEU is 22.00, of dear.",
         "On the upper envelope, from the fewest multiply-adds on: cheap, dear.",
         "Differences to a baseline that are significant, of 2 tested: dear (+1.00 to x).",
         "Fewer than 3 seeds are not enough to say whether these differ from their baseline: new. "
