@@ -83,7 +83,7 @@ def bleu_over_gmacs(rows: Sequence[Row], length: int, styles: Mapping[str, CellS
     scored = [row for row in rows if row["bleu"] is not None]
     figure = Figure(figsize=(10, 7), layout="constrained")
     axes = figure.add_subplot()
-    axes.set_xlabel(f"GMACs ($10^9$ multiply-adds) of a sentence pair, {length} tokens per side")
+    axes.set_xlabel(f"GMACs (10⁹ multiply-adds) of a sentence pair, {length} tokens per side")
     axes.set_ylabel("BLEU, mean and standard deviation over the seeds")
     axes.margins(0.1)
     _draw_envelope(axes, [row for row in scored if row["on_envelope"]])
