@@ -58,6 +58,14 @@ def last_by_update_or_epoch(save_dir: Path, n: int, flag: str = "--average") -> 
     return _last([], n, flag, save_dir, "checkpoint_EPOCH_UPDATE.pt or checkpointEPOCH.pt")
 
 
+def last_if_enough(save_dir: Path, n: int) -> list[Path]:
+    """Return the last ``n`` by update or epoch, or none if fewer were kept."""
+    try:
+        return last_by_update_or_epoch(save_dir, n)
+    except UsageError:
+        return []
+
+
 def best(save_dir: Path, n: int, flag: str = "--best") -> list[Path]:
     """Return the ``n`` checkpoints with the best score, the best last.
 

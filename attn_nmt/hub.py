@@ -51,7 +51,8 @@ def from_pretrained(
             is asked of one, or of a model, that does not have it.
     """
     # fairseq sets up logging when it is imported, and logs what it does with the data.
-    logging.getLogger("fairseq").setLevel(logging.WARNING)
+    if (logger := logging.getLogger("fairseq")).level == logging.NOTSET:
+        logger.setLevel(logging.WARNING)
     target = _device("cpu" if int8 and device is None else device)
     checkpoints = [choose_checkpoint(place) for place in _places(path)]
     directory = Path(data_bin) if data_bin is not None else _training_data(checkpoints[0])

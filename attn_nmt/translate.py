@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from attn_nmt.command_line import UsageError, positive, real, run
+from attn_nmt.command_line import UsageError, add_search_options, positive, real, run
 from attn_nmt.progress import Progress
 
 if TYPE_CHECKING:  # they import fairseq, which --help does not need
@@ -120,16 +120,7 @@ def _parser() -> ArgumentParser:
         help="the data that it was trained on, with the data card beside it; default: the one "
         "named in the checkpoint",
     )
-    parser.add_argument(
-        "--beam", metavar="N", type=positive("--beam"), default=4, help="default: 4"
-    )
-    parser.add_argument(
-        "--lenpen",
-        metavar="X",
-        type=real("--lenpen"),
-        default=0.6,
-        help="exponent of the length by which a score is divided; default: 0.6",
-    )
+    add_search_options(parser)
     parser.add_argument(
         "--nbest",
         metavar="N",
@@ -171,11 +162,6 @@ def _parser() -> ArgumentParser:
         "--device",
         metavar="NAME",
         help="such as cpu, cuda or cuda:1; default: a GPU if there is one",
-    )
-    parser.add_argument(
-        "--int8",
-        action="store_true",
-        help="matrix products in 8 bits, on the CPU: faster, and rounded a little",
     )
     parser.add_argument(
         "--alignments",

@@ -26,7 +26,7 @@ BASELINES: dict[str, dict[str, Any]] = {
 }
 """fairseq's archs that ours are compared with, and the flags that they need beside the widths."""
 _MAX_POSITIONS = {"max_source_positions": 8192, "max_target_positions": 8192}
-_SHARED_FIELDS = (
+SHARED_FIELDS = (
     "dropout",
     *(
         f"{side}_{name}"
@@ -51,7 +51,7 @@ class Model:
     def widths(self) -> dict[str, Any]:
         """Return what fairseq's arch of the same widths is built with."""
         values = _values(self)
-        return {name: values[name] for name in _SHARED_FIELDS}
+        return {name: values[name] for name in SHARED_FIELDS}
 
 
 def dictionary(size: int) -> Dictionary:

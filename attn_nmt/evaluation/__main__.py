@@ -9,9 +9,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from attn_nmt.atomic import unfinished_path
-from attn_nmt.averaging import average, last_by_update_or_epoch
+from attn_nmt.averaging import average, last_by_update_or_epoch, last_if_enough
 from attn_nmt.checkpoints import find_checkpoint, load_checkpoint
-from attn_nmt.command_line import UsageError, positive, real, run
+from attn_nmt.command_line import UsageError, add_search_options, positive, run
 from attn_nmt.data_card import DataCard
 from attn_nmt.evaluation.generate import FAILED_LOG, LOG, GenerateFailed, generate, read_hypotheses
 from attn_nmt.evaluation.scores import score, sentence_scores
@@ -26,58 +26,11 @@ def main() -> None:
     ``evaluation-SPLIT-averageN/``, with ``-int8`` behind it for 8-bit products: fairseq-generate's
     output, the hypotheses as plain text, ``scores.json``, and the scores of each sentence.
     """
-    parser = ArgumentParser(
-        prog="attn-nmt evaluate",
-        usage="%(prog)s CHECKPOINT_OR_DIR DATA_BIN [options] [fairseq-generate flags]",
-        description="Translate a split and score it.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("checkpoint", metavar="CHECKPOINT_OR_DIR", type=Path)
-    parser.add_argument("data_bin", metavar="DATA_BIN", type=Path)
-    parser.add_argument(
-        "--average",
-        type=int,
-        metavar="N",
-        help="translate with the mean of the last N checkpoints of the directory",
-    )
-    parser.add_argument(
-        "--or-best",
-        action="store_true",
-        help="with --average, translate with the best checkpoint, or the last, if fewer were kept",
-    )
-    parser.add_argument(
-        "--int8",
-        action="store_true",
-        help="translate with matrix products in 8 bits, on the CPU",
-    )
-    parser.add_argument(
-        "--gen-subset", metavar="SPLIT", default="test", help="test or valid; default: test"
-    )
-    parser.add_argument(
-        "--beam", metavar="N", type=positive("--beam"), default=4, help="default: 4"
-    )
-    parser.add_argument(
-        "--nbest",
-        metavar="N",
-        type=positive("--nbest"),
-        default=1,
-        help="write N hypotheses, of which the best is scored; default: 1",
-    )
-    parser.add_argument(
-        "--lenpen",
-        metavar="X",
-        type=real("--lenpen"),
-        default=0.6,
-        help="exponent of the length by which a score is divided; default: 0.6",
-    )
-    args, flags = parser.parse_known_args()
+    args, flags = _parser().parse_known_args()
     if not args.data_bin.is_dir():
         raise UsageError(f"DATA_BIN must be a directory, but {args.data_bin} is not one.")
     check_user_dir(flags)
-    if args.nbest > args.beam:
-        raise UsageError(f"--nbest must be at most --beam ({args.beam}), but is {args.nbest}.")
-    search = {"--beam": args.beam, "--nbest": args.nbest, "--lenpen": args.lenpen}
-    flags = [*(str(word) for pair in search.items() for word in pair), *flags]
+    flags = ["--beam", str(args.beam), "--lenpen", str(args.lenpen), *flags]
     card = DataCard.read(args.data_bin.resolve().parent)
     if args.gen_subset not in card.lines:
         raise UsageError(
@@ -86,7 +39,10 @@ def main() -> None:
     name = f"evaluation-{args.gen_subset}"
     if args.or_best and args.average is None:
         raise UsageError("--or-best must be given with --average, but is given without it.")
-    to_average = _to_average(args.checkpoint, args.average, args.or_best)
+    to_average: list[Path] = []
+    if args.average is not None:
+        choose = last_if_enough if args.or_best else last_by_update_or_epoch
+        to_average = choose(args.checkpoint, args.average)
     if to_average:
         checkpoint = args.checkpoint / f"average{args.average}.pt"
         average(to_average, checkpoint)
@@ -102,6 +58,7 @@ def main() -> None:
     try:
         _evaluate(checkpoint, args.data_bin, card, args.gen_subset, scratch, flags)
         _move_files(scratch, checkpoint.parent / name)
+        (checkpoint.parent / name / FAILED_LOG).unlink(missing_ok=True)
         print(f"log: {checkpoint.parent / name / LOG}", file=sys.stderr)
     except GenerateFailed as error:
         # Beside the log of what is there.
@@ -113,20 +70,31 @@ def main() -> None:
         shutil.rmtree(scratch)
 
 
-def _to_average(directory: Path, count: int | None, or_best: bool) -> list[Path]:
-    """Return the checkpoints to average, none if only one is to be evaluated.
-
-    Raises:
-        UsageError: if ``directory`` holds fewer than ``count``, unless ``or_best``.
-    """
-    if count is None:
-        return []
-    try:
-        return last_by_update_or_epoch(directory, count)
-    except UsageError:
-        if not or_best or count < 1:
-            raise
-        return []
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="attn-nmt evaluate",
+        usage="%(prog)s CHECKPOINT_OR_DIR DATA_BIN [options] [fairseq-generate flags]",
+        description="Translate a split and score it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("checkpoint", metavar="CHECKPOINT_OR_DIR", type=Path)
+    parser.add_argument("data_bin", metavar="DATA_BIN", type=Path)
+    parser.add_argument(
+        "--average",
+        type=positive("--average"),
+        metavar="N",
+        help="translate with the mean of the last N checkpoints of the directory",
+    )
+    parser.add_argument(
+        "--or-best",
+        action="store_true",
+        help="with --average, translate with the best checkpoint, or the last, if fewer were kept",
+    )
+    parser.add_argument(
+        "--gen-subset", metavar="SPLIT", default="test", help="test or valid; default: test"
+    )
+    add_search_options(parser)
+    return parser
 
 
 def _int8_override(checkpoint: Path, flags: list[str]) -> str:

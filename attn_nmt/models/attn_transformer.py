@@ -266,7 +266,8 @@ class AttnTransformerModel(TransformerModelBase):
             try:
                 quantize_(self)
             except ValueError as error:
-                raise FlagError(f"--int8 must be left out here: {error}") from None
+                off = "--model-overrides \"{'int8': False}\""
+                raise FlagError(f"--int8 must be off here ({off}): {error}") from None
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Translate with the target given; see fairseq's ``TransformerModelBase.forward``."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 _WEIGHT_STEPS = 127
-# The reciprocal of a smaller one overflows.
+# Zero has no reciprocal.
 _MIN_SCALE = 1e-30
 # bias, scale and zero of the output, its type, and the operation behind the product
 _PLAIN_OUTPUT: tuple[Any, ...] = (None, 1.0, 0, torch.float32, "none", [], "")
@@ -66,11 +66,12 @@ class Int8Product:
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         weight = weight.detach()
-        # The largest magnitude of each channel becomes 127.
         self._weight_scales = weight.abs().amax(1).div_(_WEIGHT_STEPS).clamp_min_(_MIN_SCALE)
         self._packed = _pack(_rounded(weight, self._weight_scales[:, None]))
         self._bias = None if bias is None else bias.detach()
-        self._steps = activation_steps() or _WEIGHT_STEPS
+        steps = activation_steps()
+        assert steps is not None, "quantize_ has asked"
+        self._steps = steps
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Int8Product:
         """Return itself: nothing in it changes, and PyTorch cannot copy the packed weight."""
@@ -96,10 +97,11 @@ def activation_steps() -> int | None:
     """
     size = _TESTED_SIZE
     try:
-        packed, scales = _pack(torch.full((size, size), 127, dtype=torch.int8)), torch.ones(size)
+        largest = torch.full((size, size), _WEIGHT_STEPS, dtype=torch.int8)
+        packed, scales = _pack(largest), torch.ones(size)
         for steps in (127, 63):
             rows = torch.full((_TESTED_ROWS, size), steps, dtype=torch.int8)
-            if _multiply(rows, steps, packed, scales).eq(127 * steps * size).all():
+            if _multiply(rows, steps, packed, scales).eq(_WEIGHT_STEPS * steps * size).all():
                 return steps
     except (AttributeError, RuntimeError):  # a build without oneDNN
         pass

@@ -12,8 +12,8 @@ from attn_nmt.modules.int8 import Int8Product
 
 # With fewer rows, the weight's new layout costs more than it saves.
 _MIN_ROWS = 64
-# Up to so many numbers in a batch of one, PyTorch does not hand a convolution to oneDNN.
-_MAX_KEPT = 20480
+# PyTorch hands a convolution of a batch of one to oneDNN only if it has more numbers than this.
+_TOO_FEW_NUMBERS = 20480
 
 
 class Linear(nn.Linear):
@@ -67,7 +67,7 @@ def _fits(x: Tensor, weight: Tensor) -> bool:
         x.dtype == weight.dtype == torch.float32
         and x.device.type == "cpu"
         and x.numel() >= _MIN_ROWS * x.size(-1)
-        and x.numel() > _MAX_KEPT
+        and x.numel() > _TOO_FEW_NUMBERS
         and not torch.is_autocast_enabled("cpu")
         and torch._C._get_mkldnn_enabled()
     )

@@ -7,7 +7,6 @@ import runpy
 import signal
 import sys
 from collections import Counter
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,16 @@ import pytest
 import torch
 from support.commandline import ROOT
 
-from attn_nmt.benchmarking import comparison, measures, work
+from attn_nmt.benchmarking import comparison, measures, peers, work
 from attn_nmt.benchmarking.__main__ import main
-from attn_nmt.benchmarking.comparison import GOALS, Row, comparison_table, measure, with_peers
+from attn_nmt.benchmarking.comparison import (
+    GOALS,
+    Row,
+    comparison_table,
+    measure,
+    shares_table,
+    with_peers,
+)
 from attn_nmt.benchmarking.models import BASELINES, Model, dictionary
 from attn_nmt.benchmarking.peers import peer_decoding
 from attn_nmt.benchmarking.work import WORK, Sizes
@@ -74,14 +80,14 @@ def test_other_engines_follow_the_searches_that_they_are_compared_with(
     assert peers == [(kind, width) for width in (512, 256) for kind in ("float32", "int8")]
 
 
-@pytest.mark.skipif(find_spec("ctranslate2") is not None, reason="it is installed")
 def test_an_engine_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="^--peers needs CTranslate2: pip install ctranslate2.$"):
         run(monkeypatch, "goals", "--peers")
 
 
 def test_the_other_engine_has_the_weights_of_stock(tmp_path: Path) -> None:
-    """A model that has learned nothing, and so has near-ties: most first words are the same."""
+    """Its first word is among stock's three best: what has learned nothing has near-ties."""
     pytest.importorskip("ctranslate2")
     baseline, sizes = Model(TINY).baseline("transformer"), Sizes(sentences=8, beam=1, vocabulary=60)
     theirs = peer_decoding(baseline, sizes, "float32")()
@@ -123,6 +129,27 @@ def test_a_goal_is_met_by_time_and_memory(
     assert shown["met"] == verdict
     assert shown["model"] == "`m --a-b 3 --c`"
     assert (shown["time"] == "not measured") == (time is None)
+
+
+def test_searches_in_8_bits_and_of_other_widths_have_their_own_shares() -> None:
+    flags: list[dict[str, Any]] = [{}, {"int8": True}, {"encoder_layers": 3}]
+    rows = [
+        {
+            "model": "m",
+            "flags": flags_of_row,
+            "against": "o",
+            "shares": {"encoder": number},
+            "other shares": {"encoder": 10 + number},
+        }
+        for number, flags_of_row in enumerate(flags)
+    ]
+    assert shares_table(rows) == [
+        {"share of a search": "`m`", "encoder": 0},
+        {"share of a search": "`o`", "encoder": 10},
+        {"share of a search": "`m --int8`", "encoder": 1},
+        {"share of a search": "`m --encoder-layers 3`", "encoder": 2},
+        {"share of a search": "`o --encoder-layers 3`", "encoder": 12},
+    ]
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:

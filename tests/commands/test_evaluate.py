@@ -67,7 +67,7 @@ def test_the_last_checkpoints_are_averaged_and_translate_any_split(
     ("words", "message"),
     [
         (("--beam", 0), "--beam must be a whole number of at least 1, but is '0'."),
-        (("--beam", 2, "--nbest", 3), "--nbest must be at most --beam (2), but is 3."),
+        (("--average", 0), "--average must be a whole number of at least 1, but is '0'."),
         (("--lenpen", "x"), "--lenpen must be a number, but is 'x'."),
     ],
 )
@@ -129,7 +129,7 @@ def test_too_few_checkpoints_are_refused_before_anything_is_written(
         "--or-best must be given with --average, but is given without it."
     )
     assert refusal(evaluation.main, trained, data_bin, "--average", 0, "--or-best") == (
-        "--average must be a whole number of at least 1, but is 0."
+        "--average must be a whole number of at least 1, but is '0'."
     )
 
 

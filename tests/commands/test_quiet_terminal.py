@@ -104,6 +104,8 @@ def test_evaluation_shows_scores_and_keeps_the_whole_log(
         "unknown to it.",
         f"The full log is in {log.with_name('generate-failed.log')}.",
     ]
+    run_command(*evaluate)
+    assert sorted(path.name for path in log.parent.glob("*.log")) == ["generate.log"]
 
 
 def test_a_terminal_gets_a_bar_with_updates_loss_speed_and_time_left(

@@ -35,7 +35,7 @@ def test_it_is_the_product_of_what_was_rounded(shape: tuple[int, ...], has_bias:
     *rows, inside, outside = shape
     x, weight, bias = torch.randn(*rows, inside), torch.randn(outside, inside), torch.randn(outside)
     # Rows and channels of very different sizes, and one of each that is zero.
-    x = x * torch.logspace(-6, 6, inside)[torch.randperm(inside)][0]
+    x = x * torch.logspace(-6, 6, rows[0]).view(-1, *[1] * len(rows))
     weight = weight * torch.logspace(-3, 3, outside)[:, None]
     x[-1:], weight[:1] = 0.0, 0.0
     steps = activation_steps()

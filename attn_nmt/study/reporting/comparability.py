@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -199,11 +200,13 @@ def _flattened(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}={_flattened(part)}" for name, part in value.items())
     if isinstance(value, list):
-        # Of a file and its SHA-256 the name is enough: all of them are behind "files".
-        is_file = [isinstance(part, list) and len(part) == 2 for part in value]
-        parts = (part[0] if file else part for part, file in zip(value, is_file, strict=True))
-        return " ".join(map(_flattened, parts))
+        return " ".join(_flattened(part) for part in value if not _is_checksum(part))
     return str(value)
+
+
+def _is_checksum(part: Any) -> bool:
+    """Whether this is a SHA-256, as options have beside names of files; "files" stands for all."""
+    return isinstance(part, str) and re.fullmatch("[0-9a-f]{64}", part) is not None
 
 
 def _part_of_corpus(run: SeedResult) -> str:

@@ -126,17 +126,20 @@ def find_grids(runs: Path, baseline: str | None = None) -> list[GridResults]:
     by_name = {directory.resolve().name: directory for directory in grids}
     order = [name for name in GRIDS if name in by_name]
     order += [name for name in by_name if name not in GRIDS]
+    found = [_grid(name, by_name[name], baseline) for name in order]
     if baseline is not None:
-        _require_cell(baseline, [cell for name in order for cell in _names(name, by_name[name])])
-    return [_grid(name, by_name[name], baseline) for name in order]
+        _require_cell(baseline, [cell.name for grid in found for cell in grid.cells])
+    return found
 
 
 def _grid(name: str, directory: Path, baseline: str | None) -> GridResults:
     planned = {cell.name: cell for cell in GRIDS.get(name, [])}
-    names = _names(name, directory)
+    planned_cells, seeds = _plan(directory)
+    names = planned_cells or [cell.name for cell in GRIDS.get(name, [])]
+    names += [path.name for path in _cells(directory) if path.name not in names]
     common = baseline if baseline in names else None
     cells = [_cell(directory / cell, planned.get(cell), common) for cell in names]
-    return GridResults(name, tuple(cells), tuple(_plan(directory)[1]))
+    return GridResults(name, tuple(cells), tuple(seeds))
 
 
 def _cell(directory: Path, planned: Cell | None, common_baseline: str | None) -> CellResults:
@@ -164,14 +167,8 @@ def _run(directory: Path) -> SeedResult:
     )
 
 
-def _names(grid: str, directory: Path) -> list[str]:
-    """Return the cells that were planned, in the order of the grid, then any others there are."""
-    planned = _plan(directory)[0] or [cell.name for cell in GRIDS.get(grid, [])]
-    return planned + [path.name for path in _cells(directory) if path.name not in planned]
-
-
 def _plan(grid: Path) -> tuple[list[str], list[int]]:
-    """Return the cells and seeds of the last start; both are empty if it did not write them.
+    """Return the cells, in the grid's order, and seeds of the last start; of an old one, none.
 
     Raises:
         UsageError: if the file was not written by ``run``.

@@ -20,7 +20,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from attn_nmt.averaging import last_by_update_or_epoch
+from attn_nmt.averaging import last_if_enough
 from attn_nmt.checkpoints import LAST, find_checkpoint, load_checkpoint
 from attn_nmt.child_processes import die_with
 from attn_nmt.command_line import UsageError
@@ -172,10 +172,9 @@ def _scored_checkpoints(run: Run) -> tuple[bool, list[str]]:
     Raises:
         UsageError: if there is none.
     """
-    try:
-        return True, [path.name for path in last_by_update_or_epoch(run.save_dir, run.average)]
-    except UsageError:
-        return False, [find_checkpoint(run.save_dir).name]
+    averaged = last_if_enough(run.save_dir, run.average)
+    checkpoints = averaged or [find_checkpoint(run.save_dir)]
+    return bool(averaged), [path.name for path in checkpoints]
 
 
 def _result(run: Run, averaged: bool, checkpoints: list[str]) -> dict[str, Any]:

@@ -163,17 +163,23 @@ def test_a_refusal_creates_no_directory(study: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.fixture
+def data_bin(tmp_path: Path) -> Path:
+    """A corpus as far as a plan reads it: two dictionaries and the data card."""
+    directory = tmp_path / "data-bin"
+    directory.mkdir()
+    for lang in ("de", "en"):
+        (directory / f"dict.{lang}.txt").write_text("word 1\n")
+    DataCard("copy", "en", "de", "sentencepiece", {}, {}, {}, 1, {}, {}).write(tmp_path)
+    return directory
+
+
 def test_at_the_end_the_report_is_named(
-    study: Any,
+    data_bin: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    data_bin = tmp_path / "data-bin"
-    data_bin.mkdir()
-    for lang in ("de", "en"):
-        (data_bin / f"dict.{lang}.txt").write_text("word 1\n")
-    DataCard("copy", "en", "de", "sentencepiece", {}, {}, {}, 1, {}, {}).write(tmp_path)
     grid = tmp_path / "own.yaml"
     grid.write_text("vary: {self_attn_terms: ['1111', '0010']}")
     printed: list[str] = []
@@ -194,13 +200,8 @@ def test_at_the_end_the_report_is_named(
 
 
 def test_a_grid_whose_directory_cannot_be_created_is_one_error(
-    study: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    study: Any, data_bin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data_bin = tmp_path / "data-bin"
-    data_bin.mkdir()
-    for lang in ("de", "en"):
-        (data_bin / f"dict.{lang}.txt").write_text("word 1\n")
-    DataCard("copy", "en", "de", "sentencepiece", {}, {}, {}, 1, {}, {}).write(tmp_path)
     (tmp_path / "file").touch()
     sentence = f"^--out must be a directory, but {tmp_path}/file is not one.$"
     with pytest.raises(UsageError, match=sentence):

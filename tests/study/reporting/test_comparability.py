@@ -98,6 +98,15 @@ def test_flags_of_the_training_that_define_a_cell_are_no_difference(tmp_path: Pa
     assert settings["flags"] == ["--clip-norm 0.1 --lr 0.1"]
 
 
+def test_pairs_in_the_options_of_a_corpus_stay_and_checksums_do_not(tmp_path: Path) -> None:
+    options = {"train": [["my.tsv", 64 * "0"]], "spans": [["a", "b"]]}
+    card = {**CARD, "options": options}
+    finished(tmp_path / "own", "a", environment={"data_card": card})
+    (grid,) = find_grids(tmp_path)
+    ((data,),) = [setting.values for setting in read_settings(grid) if setting.name == "data"]
+    assert "options train=my.tsv, spans=a b" in data and "000" not in data
+
+
 def test_scores_on_a_part_of_the_corpus_are_labelled(tmp_path: Path) -> None:
     finished(tmp_path / "own", "a", scores={"subset": {"europarl": [10, 2000]}})
     assert warnings_in(tmp_path) == (
