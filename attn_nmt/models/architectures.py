@@ -18,6 +18,11 @@ SIZES: dict[str, dict[str, int]] = {
 }
 
 
+def both_sides(size: str) -> dict[str, int]:
+    """Return the widths of a size as flags of fairseq's models, by name."""
+    return {f"{side}_{name}": number for side in SIDES for name, number in SIZES[size].items()}
+
+
 def _register(arch: str, defaults: dict[str, Any]) -> None:
     @register_model_architecture("attn_transformer", arch)
     def fill_in(args: Any) -> None:
@@ -48,6 +53,5 @@ MECHANISMS: dict[str, dict[str, Any]] = {
 
 
 for _mechanism, _flags in MECHANISMS.items():
-    for _size, _widths in SIZES.items():
-        _both_sides = {f"{side}_{name}": n for side in SIDES for name, n in _widths.items()}
-        _register(f"{_mechanism}_{_size}", {**_both_sides, **_flags})
+    for _size in SIZES:
+        _register(f"{_mechanism}_{_size}", {**both_sides(_size), **_flags})

@@ -21,7 +21,7 @@ from attn_nmt.benchmarking.measures import device, multiply_adds, seconds
 from attn_nmt.benchmarking.models import Model
 from attn_nmt.benchmarking.work import Sizes, training
 from attn_nmt.command_line import UsageError, shown
-from attn_nmt.study.flags import require_known
+from attn_nmt.study.flags import MODEL, require_known
 from attn_nmt.study.grids.runs import Run
 from attn_nmt.study.model_costs import actual_costs
 from attn_nmt.training import options as training_options
@@ -154,7 +154,7 @@ def _measured(run: Run, corpus: Corpus) -> Rate:
     tokens = min(_STEP_TOKENS, training_options.read(run.train[3:]).max_tokens)
     flags = {"share_all_embeddings": has_joined_dictionary(run.data_bin), **run.flags}
     sizes = Sizes(tokens=tokens, vocabulary=max(8, corpus.vocabulary))
-    step = training(Model(run.arch, flags), sizes)
+    step = training(Model(run.arch, flags, like=MODEL if run.cell.is_stock else None), sizes)
     count = multiply_adds(step)
     fastest = min(seconds(step) for _ in range(_STEPS))
     threads = torch.get_num_threads()

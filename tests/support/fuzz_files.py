@@ -17,7 +17,7 @@ from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import FILE_NAME, DataCard
 from attn_nmt.models.config import AttnTransformerConfig
-from attn_nmt.study.grids.cells import read_grid
+from attn_nmt.study.grids.grid_files import read_grid
 from support.tiny_models import build
 
 TEXTS = ("", "x", "${oc.env:HOME}", "__import__('os').abort()", "\x00", "9" * 400, "../../etc")

@@ -51,6 +51,7 @@ def finished(
         "seed": seed,
         "arch": "attn_transformer_tiny",
         "flags": flags,
+        "varied": [],
         "data_bin": str(data_bin),
         "train": train,
         "evaluate": [],

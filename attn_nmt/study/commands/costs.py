@@ -17,7 +17,9 @@ from attn_nmt.study.flags import (
     one_of,
     read_config,
 )
-from attn_nmt.study.grids.cells import GRIDS, read_grid
+from attn_nmt.study.grids.cells import GRIDS
+from attn_nmt.study.grids.grid_files import read_grid
+from attn_nmt.study.grids.runs import cell_config
 from attn_nmt.study.model_costs import PAPER_SIZE, Model, add_percents, layer_rows, model_row
 from attn_nmt.study.tables import FORMATS, render
 
@@ -127,12 +129,13 @@ def _models(options: Namespace) -> list[Model]:
     flags = explicit_flags(options)
     if options.arch is None:
         names = [options.grid] if options.grid else ["table2", "table3"]
-        arch = arch_of_size(options.size or PAPER_SIZE)
+        size = options.size or PAPER_SIZE
+        arch = arch_of_size(size)
         return [
             Model(
                 cell.name,
                 arch,
-                read_config(arch, merge_flags(cell.flags, flags)),
+                cell_config(cell, size, merge_flags(cell.flags, flags)),
                 name,
                 cell.compared_to,
             )

@@ -15,7 +15,8 @@ from typing import Any
 from attn_nmt.command_line import UsageError, positive
 from attn_nmt.models.architectures import SIZES
 from attn_nmt.study.flags import add_model_flags, explicit_flags
-from attn_nmt.study.grids.cells import GRIDS, read_grid
+from attn_nmt.study.grids.cells import GRIDS
+from attn_nmt.study.grids.grid_files import read_grid
 from attn_nmt.study.grids.runs import AVERAGED, Run, plan_runs, require_train_flags
 from attn_nmt.study.model_costs import GIGA, mechanism_costs
 from attn_nmt.study.training_time import (
@@ -120,7 +121,7 @@ def planned_runs(options: Namespace) -> list[Run]:
         raise UsageError(f"--data-bin must be a directory, but {options.data_bin} is not one.")
     known_here = ["--" + name.replace("_", "-") for name in vars(options)]
     # The flags of the models are checked already.
-    for run in {str(run.cell.train_flags): run for run in runs}.values():
+    for run in {(run.arch, str(run.cell.train_flags)): run for run in runs}.values():
         require_train_flags(run, known_here)
     return runs
 

@@ -15,7 +15,7 @@ from attn_nmt.study.commands.plan import USAGE, add_plan_options, grid_directory
 from attn_nmt.study.flags import one_of, require_known
 from attn_nmt.study.grids.runs import Run
 from attn_nmt.study.running.cell import Outcome
-from attn_nmt.study.running.executors import run_locally, run_submitted, visible_gpus
+from attn_nmt.study.running.executors import places, run_locally, run_submitted
 from attn_nmt.study.running.run_directory import (
     FAILURE,
     PLAN,
@@ -119,6 +119,13 @@ def add_executor_options(parser: ArgumentParser) -> None:
         help="local: on this machine; slurm: one job per run, in a job array; submitit-local: the "
         "same jobs as processes on this machine; default: local",
     )
+    parser.add_argument(
+        "--parallel",
+        metavar="N",
+        type=positive("--parallel"),
+        help="how many runs at a time on each GPU, or on the CPU, where each should have its own "
+        "cores (OMP_NUM_THREADS); not with slurm; default: 1",
+    )
     slurm = parser.add_argument_group(
         "SLURM, with --executor slurm",
         "Every node must see the data, RUNS and this package under the same paths. The command "
@@ -182,7 +189,7 @@ def executor(options: Namespace) -> Executor:
     """
     _require_only_with_slurm(options)
     if options.executor == "local":
-        return lambda runs, _: run_locally(runs, visible_gpus(runs))
+        return lambda runs, _: run_locally(runs, places(runs, options.parallel or 1))
     try:
         import submitit  # noqa: F401
     except ImportError as error:
@@ -194,7 +201,7 @@ def executor(options: Namespace) -> Executor:
 
     if options.executor == "submitit-local":
         return lambda runs, directory: run_submitted(
-            runs, LocalQueue(directory, visible_gpus(runs))
+            runs, LocalQueue(directory, places(runs, options.parallel or 1))
         )
     slurm = slurm_options(options)
     require_slurm()
@@ -238,6 +245,11 @@ def _require_only_with_slurm(options: Namespace) -> None:
     for word in options.more:  # which would be passed to the training
         if word.startswith("--slurm-"):
             require_known("a flag of SLURM", word.partition("=")[0], flags)
+    if options.parallel is not None and options.executor == "slurm":
+        raise UsageError(
+            "--parallel must be left out with --executor slurm, which has "
+            f"--slurm-array-parallelism, but is {options.parallel}."
+        )
     for flag, value in flags.items():
         if value is not None and options.executor != "slurm":
             raise UsageError(

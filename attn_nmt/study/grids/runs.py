@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from fairseq import options as fairseq_options
 
 from attn_nmt.command_line import UsageError
+from attn_nmt.models.architectures import both_sides
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.study.flags import (
     arch_of_size,
@@ -18,7 +19,7 @@ from attn_nmt.study.flags import (
     read_config,
     require_known,
 )
-from attn_nmt.study.grids.cells import Cell
+from attn_nmt.study.grids.cells import STOCK, Cell
 from attn_nmt.study.grids.training_flags import DRY_RUN, RESERVED_FLAGS, require_unset
 from attn_nmt.training import options as training_options
 from attn_nmt.training.command import build_commands as training_commands
@@ -40,6 +41,7 @@ class Run:
     flags: dict[str, Any]
     """Fields of the model: those of the cell and of the command line."""
     config: AttnTransformerConfig
+    """What its costs are counted by, and unless it is fairseq's own, the model."""
     seed: int
     data_bin: Path
     save_dir: Path
@@ -91,11 +93,15 @@ def plan_runs(
             )
         if word.partition("=")[0] in RESERVED_FLAGS:
             raise UsageError(f"{word} must be left out, since the plan sets it, but is given.")
-    arch = arch_of_size(size)
     runs = []
     for cell in cells:
         flags = merge_flags(cell.flags, model_flags)
-        config = read_config(arch, flags)
+        config = cell_config(cell, size, flags)
+        arch = arch_of_size(size)
+        if cell.is_stock:
+            widths = both_sides(size)
+            arch, flags = STOCK, {**widths, **flags}
+            cell = replace(cell, varied=(*cell.varied, *widths))
         require_unset(cell.train_flags, train_flags)
         words = [*as_command_line(flags), *as_command_line(cell.train_flags), *train_flags]
         for seed in seeds:
@@ -105,6 +111,18 @@ def plan_runs(
             train += [*words, "--seed", str(seed)]
             runs.append(Run(cell, arch, flags, config, seed, data_bin, save_dir, average, train))
     return runs
+
+
+def cell_config(cell: Cell, size: str, flags: dict[str, Any]) -> AttnTransformerConfig:
+    """Return the configuration by which the costs of a cell are counted.
+
+    fairseq's own attention has the products of 1000.
+
+    Raises:
+        UsageError: if there is no such size, or a flag breaks its rule.
+    """
+    terms = {"self_attn_terms": "1000", "cross_attn_terms": "1000"} if cell.is_stock else {}
+    return read_config(arch_of_size(size), {**flags, **terms})
 
 
 def require_train_flags(run: Run, known_elsewhere: Iterable[str] = ()) -> None:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from attn_nmt.study.flags import arch_of_size, as_command_line
-from attn_nmt.study.grids.cells import name_part
 from attn_nmt.study.model_costs import PAPER_SIZE
-from attn_nmt.study.reporting.results import CellResults, GridResults, SeedResult
+from attn_nmt.study.reporting.results import GridResults, SeedResult
 from attn_nmt.study.reporting.seed_tests import SeedTest
 from attn_nmt.study.tables import Row
 
@@ -59,7 +58,7 @@ def read_settings(grid: GridResults) -> list[Setting]:
         values: dict[str, list[SeedResult]] = {}
         for cell in grid.cells:
             for run in cell.finished:
-                values.setdefault(read(cell, run), []).append(run)
+                values.setdefault(read(run), []).append(run)
         by_frequency = dict(sorted(values.items(), key=lambda pair: -len(pair[1])))
         settings.append(Setting(name, by_frequency, affects_scores))
     return settings
@@ -161,7 +160,7 @@ def _result(run: SeedResult) -> dict[str, Any]:
     return run.result
 
 
-def _training_flags(cell: CellResults, run: SeedResult) -> str:
+def _training_flags(run: SeedResult) -> str:
     """Return the flags of the training without those that define the cell."""
     result = _result(run)
     flags = {**result["flags"], **result["train_flags"]}
@@ -170,16 +169,10 @@ def _training_flags(cell: CellResults, run: SeedResult) -> str:
     end = _TRAIN_WORDS + len(grid_words)
     start = end if words[_TRAIN_WORDS:end] == grid_words else _TRAIN_WORDS
     train_flags = words[start:-2]  # the seed is the last flag
-    common = as_command_line(_without_flags_of_cell(cell, flags))
+    common = as_command_line(
+        {name: value for name, value in flags.items() if name not in result["varied"]}
+    )
     return shlex.join([*common, *train_flags]) or "none"
-
-
-def _without_flags_of_cell(cell: CellResults, flags: dict[str, Any]) -> dict[str, Any]:
-    if cell.flags is not None:
-        return {name: value for name, value in flags.items() if name not in cell.flags}
-    # In a user's grid the name of a cell lists the flags that define it.
-    named = cell.name.split("+")
-    return {name: value for name, value in flags.items() if name_part(name, value) not in named}
 
 
 def _data(run: SeedResult) -> str:
@@ -242,18 +235,18 @@ def _versions(run: SeedResult) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
-_READERS: dict[str, tuple[Callable[[CellResults, SeedResult], str], bool]] = {
-    "--arch": (lambda cell, run: str(_result(run)["arch"]), True),
+_READERS: dict[str, tuple[Callable[[SeedResult], str], bool]] = {
+    "--arch": (lambda run: str(_result(run)["arch"]), True),
     "flags": (_training_flags, True),
-    "updates": (lambda cell, run: f"{_result(run)['updates']:,}", True),
-    "data": (lambda cell, run: _data(run), True),
-    _CORPUS: (lambda cell, run: _part_of_corpus(run), True),
-    "test sentences": (lambda cell, run: str(_result(run)["scores"]["sentences"]), True),
-    "scored checkpoints": (lambda cell, run: _scored(run), True),
-    "BLEU signature": (lambda cell, run: str(_result(run)["scores"]["bleu_signature"]), True),
-    "tokens for the costs": (lambda cell, run: f"{_result(run)['length']} per side", True),
-    "device": (lambda cell, run: str(run.environment.get("device", _UNKNOWN)), False),
-    "code": (lambda cell, run: _code(run), False),
-    "versions": (lambda cell, run: _versions(run), False),
+    "updates": (lambda run: f"{_result(run)['updates']:,}", True),
+    "data": (lambda run: _data(run), True),
+    _CORPUS: (lambda run: _part_of_corpus(run), True),
+    "test sentences": (lambda run: str(_result(run)["scores"]["sentences"]), True),
+    "scored checkpoints": (lambda run: _scored(run), True),
+    "BLEU signature": (lambda run: str(_result(run)["scores"]["bleu_signature"]), True),
+    "tokens for the costs": (lambda run: f"{_result(run)['length']} per side", True),
+    "device": (lambda run: str(run.environment.get("device", _UNKNOWN)), False),
+    "code": (lambda run: _code(run), False),
+    "versions": (lambda run: _versions(run), False),
 }
 """Each setting: how to read it from a run, and whether it affects scores."""

@@ -31,6 +31,7 @@ _RESULT_TYPES: dict[str, tuple[type, ...]] = {
     "arch": (str,),
     "flags": (dict,),
     "train_flags": (dict,),
+    "varied": (list,),
     "train": (list,),
     "averaged": (bool,),
     "checkpoints": (list,),
@@ -69,8 +70,6 @@ class CellResults:
     name: str
     baseline: str | None
     """The cell that it is compared with."""
-    flags: dict[str, Any] | None
-    """The flags that a grid of the paper sets; None for a cell of any other grid."""
     runs: tuple[SeedResult, ...]
 
     @property
@@ -148,7 +147,6 @@ def _cell(directory: Path, planned: Cell | None, common_baseline: str | None) ->
     return CellResults(
         directory.name,
         None if baseline == directory.name else baseline,
-        planned.flags if planned else None,
         tuple(runs),
     )
 
@@ -227,7 +225,9 @@ def _checked_result(directory: Path, cell: str, seed: int) -> dict[str, Any] | N
     result, path = read_result(directory), directory / RESULT
     if result is None:
         return None
-    result.setdefault("train_flags", {})  # which the first versions of ``run`` did not write
+    # The first versions of ``run`` did not write these.
+    result.setdefault("train_flags", {})
+    result.setdefault("varied", [])
     _require(path, result, _RESULT_TYPES)
     _require(path, result["scores"], _SCORE_TYPES)
     if (result["cell"], result["seed"]) != (cell, seed):

@@ -193,6 +193,7 @@ def _result(run: Run, averaged: bool, checkpoints: list[str]) -> dict[str, Any]:
         "arch": run.arch,
         "flags": run.flags,
         "train_flags": run.cell.train_flags,
+        "varied": list(run.cell.varied),
         "data_bin": str(run.data_bin.resolve()),
         "train": run.train,
         "evaluate": run.evaluate,

@@ -30,8 +30,17 @@ _STATUS_INTERVAL = 60.0
 _STOP_TIMEOUT = 60.0
 
 
-def visible_gpus(runs: Sequence[Run]) -> list[str | None]:
-    """Return a name for each GPU that the runs may use; a single None if there are none."""
+def places(runs: Sequence[Run], per_device: int = 1) -> list[str | None]:
+    """Return where runs may be at the same time: the name of a GPU each, None for the CPU.
+
+    Args:
+        runs: all of them; with ``--cpu`` they use no GPU.
+        per_device: how many may be on one GPU, or on the CPU.
+    """
+    return [device for device in _devices(runs) for _ in range(per_device)]
+
+
+def _devices(runs: Sequence[Run]) -> list[str | None]:
     if any(flag_value(run.train, "--cpu") is not None for run in runs):
         return [None]
     count = torch.cuda.device_count()
@@ -41,7 +50,7 @@ def visible_gpus(runs: Sequence[Run]) -> list[str | None]:
 
 
 def run_locally(runs: Sequence[Run], gpus: Sequence[str | None]) -> list[Outcome]:
-    """Run everything, one run per GPU at a time; return the outcomes in the order of the runs.
+    """Run everything, one run per place at a time; return the outcomes in the order of the runs.
 
     An interrupt stops the running runs, waits for them, and starts no other.
     """

@@ -64,6 +64,12 @@ def test_flags_become_a_request_to_slurm(line: str, requested: SlurmOptions) -> 
             "--executor submitit-local --slurm-requeues 0",
             "--slurm-requeues must be given with --executor slurm, but that is submitit-local.",
         ),
+        (
+            "--executor slurm --slurm-time 9 --parallel 2",
+            "--parallel must be left out with --executor slurm, which has "
+            "--slurm-array-parallelism, but is 2.",
+        ),
+        ("--parallel 0", "--parallel must be a whole number of at least 1, but is '0'."),
         ("--executor slurm", "--slurm-time must be given with --executor slurm, but is not."),
         (
             "--executor slurm --slurm-time 1:00:00",
@@ -150,10 +156,11 @@ def test_without_submitit_the_extra_is_named(
 
 def test_the_chosen_executor_runs_the_grid(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
-    monkeypatch.setattr(command, "visible_gpus", lambda runs: ["5"])
+    monkeypatch.setattr(command, "places", lambda runs, per_device: ["5"] * per_device)
     monkeypatch.setattr(command, "run_locally", lambda *arguments: calls.append(arguments))
     executor(read("--executor local"))([], Path("own"))
-    assert calls == [([], ["5"])]
+    executor(read("--executor local --parallel 3"))([], Path("own"))
+    assert calls == [([], ["5"]), ([], ["5"] * 3)]
 
 
 def test_a_refusal_creates_no_directory(study: Any, tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ from fairseq import options
 
 import attn_nmt
 from attn_nmt.command_line import UsageError
+from attn_nmt.models.architectures import SIZES
 from attn_nmt.models.config import AttnTransformerConfig
-from attn_nmt.study.grids.cells import GRIDS, read_grid
+from attn_nmt.study.grids.cells import GRIDS
+from attn_nmt.study.grids.grid_files import read_grid
 from attn_nmt.study.grids.runs import Run, plan_runs, require_train_flags
+from attn_nmt.study.model_costs import mechanism_costs
 from attn_nmt.training import options as training_options
 from attn_nmt.training.command import build_commands
 from attn_nmt.training.devices import Gpus, Nodes
@@ -52,6 +55,44 @@ def test_fairseq_parses_each_command_as_the_model_of_its_cell(name: str, tmp_pat
 
 def parsed_by_fairseq(flags: list[str]) -> Any:
     return options.parse_args_and_arch(options.get_training_parser(), input_args=flags)
+
+
+@pytest.fixture
+def stock_grid(tmp_path: Path) -> Path:
+    """fairseq's own model and one of ours, and data beside them."""
+    for lang in ("de", "en"):
+        (tmp_path / f"dict.{lang}.txt").write_text("word 1\n")
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "base: {share_all_embeddings: true, dropout: 0.3}\n"
+        'models: {"1000": {self_attn_terms: "1000", cross_attn_terms: "1000"}, '
+        "stock: {arch: transformer}}\n"
+    )
+    return path
+
+
+def test_fairseqs_own_model_has_the_widths_of_the_size(stock_grid: Path) -> None:
+    changes = {"model_flags": {}, "seeds": [7], "data_bin": stock_grid.parent}
+    ours, stock = planned(str(stock_grid), **changes)
+    no_gpu, one_node = Gpus(0, bf16=False), Nodes(1, 0, "127.0.0.1", 1)
+    (command,) = build_commands(training_options.read(stock.train[3:]), no_gpu, one_node)
+    args = parsed_by_fairseq(list(command.argv[3:]))
+    assert (args.arch, stock.arch) == ("transformer", "transformer")
+    for side in ("encoder", "decoder"):
+        for name, number in SIZES["tiny"].items():
+            assert getattr(args, f"{side}_{name}") == number
+    assert args.share_all_embeddings and args.dropout == 0.3
+    # Its attention has the products of 1000.
+    assert mechanism_costs(stock.config, 50) == mechanism_costs(ours.config, 50)
+    assert set(stock.flags) - set(stock.cell.varied) == {"share_all_embeddings", "dropout"}
+    require_train_flags(stock)
+
+
+def test_mechanisms_of_ours_are_refused_for_fairseqs_own_model(stock_grid: Path) -> None:
+    stock_grid.write_text("base: {self_attn_span: 5}\nmodels: {stock: {arch: transformer}}")
+    (stock, _) = planned(str(stock_grid), model_flags={}, data_bin=stock_grid.parent)
+    with pytest.raises(UsageError, match="^a flag must be a known name, but is '--self-attn-span'"):
+        require_train_flags(stock)
 
 
 def test_flags_of_the_training_vary_with_the_cell(tmp_path: Path) -> None:

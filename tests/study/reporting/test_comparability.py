@@ -76,21 +76,23 @@ def test_another_device_is_a_warning_but_no_note_on_scores(tmp_path: Path) -> No
 
 def test_the_flags_that_define_a_cell_are_no_difference(tmp_path: Path) -> None:
     for cell in GRIDS["figure3-cross"][:3]:
-        finished(tmp_path / "figure3-cross", cell.name, flags={**cell.flags, "dropout": 0.2})
+        flags = {**cell.flags, "dropout": 0.2}
+        # What all cells of a grid share is no difference either.
+        finished(tmp_path / "figure3-cross", cell.name, flags=flags, varied=["cross_attn_terms"])
     for terms in ("0010", "1111"):
         flags = {"self_attn_terms": terms, "dropout": 0.2}
-        finished(tmp_path / "own", f"self_attn_terms={terms}", flags=flags)
-    for grid in find_grids(tmp_path):
+        finished(tmp_path / "own", terms, flags=flags, varied=["self_attn_terms"])
+    for grid, common in zip(find_grids(tmp_path), ("--self-attn-terms 1111 ", ""), strict=True):
         assert warnings_of(grid) == ""
         settings = {setting.name: list(setting.values) for setting in read_settings(grid)}
-        assert settings["flags"] == ["--dropout 0.2 --lr 0.1"]
+        assert settings["flags"] == [f"{common}--dropout 0.2 --lr 0.1"]
 
 
 def test_flags_of_the_training_that_define_a_cell_are_no_difference(tmp_path: Path) -> None:
     for lr, betas in ((0.1, "(0.9, 0.98)"), (0.15, "(0.8, 0.9)")):
         flags = {"lr": lr, "adam_betas": betas, "clip_norm": 0.1}
         cell = f"lr={lr}+adam_betas={betas[1:-1].replace(' ', '')}"
-        finished(tmp_path / "own", cell, train_flags=flags)
+        finished(tmp_path / "own", cell, train_flags=flags, varied=["lr", "adam_betas"])
     (grid,) = find_grids(tmp_path)
     assert warnings_of(grid) == ""
     assert set(notes_of(grid).values()) == {None}

@@ -17,7 +17,7 @@ from submitit.core.utils import UncompletedJobError
 from attn_nmt.study.grids.runs import Run
 from attn_nmt.study.running import executors, progress, run_directory
 from attn_nmt.study.running.cell import Outcome, Stopped
-from attn_nmt.study.running.executors import run_locally, run_submitted, visible_gpus
+from attn_nmt.study.running.executors import places, run_locally, run_submitted
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +114,8 @@ def test_the_gpus_are_the_visible_ones(
     if variable is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
     run = replace(planned_run, train=[*planned_run.train, *flags])
-    assert visible_gpus([run]) == names
+    assert places([run]) == names
+    assert places([run], 2) == [name for name in names for _ in range(2)]
 
 
 class Paths:
