@@ -97,4 +97,5 @@ def translated(
     bleu = round(BLEU().corpus_score(lines, [references]).score, 2)
     folder = finished(grid, cell, seed, bleu, data_bin=corpus / "data-bin")
     write(folder / "evaluation-test-average2" / "hypotheses.de", lines)
+    write(folder / "evaluation-test-average2" / "scores.json", [json.dumps({"bleu": bleu})])
     return folder

@@ -1,8 +1,10 @@
 """The subcommands, one module each."""
 
-from attn_nmt.study.commands import compare, costs, inspect, plan, report, run
+from attn_nmt.study.commands import collect, compare, costs, inspect, plan, report, run
 
-COMMANDS = tuple(module.add_parser for module in (costs, plan, run, report, compare, inspect))
+COMMANDS = tuple(
+    module.add_parser for module in (costs, plan, run, collect, report, compare, inspect)
+)
 """Each adds its parser to the subparsers that are passed to it, with the defaults
 
 - ``run``: called with the options;

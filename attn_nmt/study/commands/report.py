@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from attn_nmt.atomic import replacing
-from attn_nmt.command_line import positive
-from attn_nmt.study.paired_tests import TESTS
+from attn_nmt.command_line import UsageError, positive
+from attn_nmt.study.paired_tests import TESTS, read_lines
 from attn_nmt.study.reporting.results import find_grids
 
 _DIRECTORY = "report"
@@ -34,6 +35,22 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--out", metavar="DIR", type=Path, help="default: RUNS/report")
     parser.add_argument(
+        "--findings",
+        metavar="FILE.md",
+        type=Path,
+        help="instead, write one Markdown page that says which of the paper's findings hold in a "
+        "grid whose cells are named like the paper's, and its figures beside it",
+    )
+    parser.add_argument(
+        "--about", metavar="FILE.md", type=Path, help="what the page of --findings begins with"
+    )
+    add_comparison_options(parser)
+    parser.set_defaults(run=write_report, passes_flags_on=False)
+
+
+def add_comparison_options(parser: ArgumentParser) -> None:
+    """Add what each cell is compared with, and how."""
+    parser.add_argument(
         "--baseline",
         metavar="CELL",
         help="compare every other cell with this one, in each grid that has it",
@@ -45,11 +62,10 @@ def add_parser(commands: Any) -> None:
         default=TESTS["bs"],
         help=f"of each paired bootstrap; default: {TESTS['bs']}",
     )
-    parser.set_defaults(run=write_report, passes_flags_on=False)
 
 
 def write_report(options: Namespace) -> None:
-    """Write every file atomically, and print the path of the page.
+    """Write every file, each atomically, and print the path of the page.
 
     Raises:
         UsageError: if there are no runs or one is broken; then nothing is written.
@@ -58,11 +74,42 @@ def write_report(options: Namespace) -> None:
     # Here, since no other command of the study should wait for matplotlib.
     from attn_nmt.study.reporting.report_files import PAGE, report_files
 
+    if options.findings is not None:
+        _write_findings(options)
+        return
+    if options.about is not None:
+        raise UsageError(f"--about must be given with --findings, but is {options.about} alone.")
     date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
     files = report_files(find_grids(options.runs, options.baseline), options.samples, date)
     out = options.out or options.runs / _DIRECTORY
-    out.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        with replacing(out / name) as unfinished:
-            unfinished.write_bytes(content)
+    _write(out, files)
     print(out / PAGE)
+
+
+def _write_findings(options: Namespace) -> None:
+    from attn_nmt.study.reporting.findings_page import findings_files
+
+    page = options.findings
+    if page.suffix != ".md":
+        raise UsageError(f"--findings must be a file that ends in .md, but is {page}.")
+    if options.out is not None:
+        raise UsageError(f"--out must be left out with --findings, but is {options.out}.")
+    grid, *others = find_grids(options.runs, options.baseline)
+    if others:
+        names = ", ".join(one.name for one in (grid, *others))
+        raise UsageError(
+            f"RUNS must be the directory of one grid with --findings, but {options.runs} holds "
+            f"{names}."
+        )
+    about = ""
+    if options.about is not None:
+        about = "\n".join(read_lines(options.about, "--about must be a file of plain text"))
+    _write(page.parent, findings_files(grid, options.samples, page.stem, about))
+    print(page)
+
+
+def _write(directory: Path, files: Mapping[str, bytes]) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        with replacing(directory / name) as unfinished:
+            unfinished.write_bytes(content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
@@ -15,6 +15,7 @@ from attn_nmt.study.grids.cells import GRIDS, Cell
 from attn_nmt.study.running.run_directory import (
     ENVIRONMENT,
     FAILURE,
+    P_VALUES,
     PLAN,
     RESULT,
     read_result,
@@ -64,6 +65,16 @@ class SeedResult:
 
 
 @dataclass(frozen=True)
+class RecordedTest:
+    """A paired bootstrap that was made elsewhere, with the corpus at hand."""
+
+    difference: float
+    """In BLEU, of the runs that were tested."""
+    samples: int
+    p_value: float
+
+
+@dataclass(frozen=True)
 class CellResults:
     """One cell of a grid, perhaps without any run."""
 
@@ -71,6 +82,8 @@ class CellResults:
     baseline: str | None
     """The cell that it is compared with."""
     runs: tuple[SeedResult, ...]
+    recorded_tests: dict[str, dict[int, RecordedTest]] = field(default_factory=dict)
+    """Those of a collection, by baseline and seed."""
 
     @property
     def finished(self) -> list[SeedResult]:
@@ -137,18 +150,51 @@ def _grid(name: str, directory: Path, baseline: str | None) -> GridResults:
     names = planned_cells or [cell.name for cell in GRIDS.get(name, [])]
     names += [path.name for path in _cells(directory) if path.name not in names]
     common = baseline if baseline in names else None
-    cells = [_cell(directory / cell, planned.get(cell), common) for cell in names]
+    tests = _recorded_tests(directory / P_VALUES)
+    cells = [
+        _cell(directory / cell, planned.get(cell), common, tests.get(cell, {})) for cell in names
+    ]
     return GridResults(name, tuple(cells), tuple(seeds))
 
 
-def _cell(directory: Path, planned: Cell | None, common_baseline: str | None) -> CellResults:
+def _cell(
+    directory: Path,
+    planned: Cell | None,
+    common_baseline: str | None,
+    recorded_tests: dict[str, dict[int, RecordedTest]],
+) -> CellResults:
     baseline = common_baseline or (planned.compared_to if planned else None)
     runs = sorted((_run(path) for path in _seeds(directory)), key=lambda run: run.seed)
     return CellResults(
         directory.name,
         None if baseline == directory.name else baseline,
         tuple(runs),
+        recorded_tests,
     )
+
+
+def _recorded_tests(path: Path) -> dict[str, dict[str, dict[int, RecordedTest]]]:
+    """Return the tests of a collection by cell, baseline and seed.
+
+    Raises:
+        UsageError: if the file was not written by ``collect``.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        return {
+            cell: {
+                baseline: {int(seed): _recorded_test(**test) for seed, test in seeds.items()}
+                for baseline, seeds in baselines.items()
+            }
+            for cell, baselines in _read_object(path).items()
+        }
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} must be of `study collect`, but is not: {error}.") from error
+
+
+def _recorded_test(*, difference: Any, samples: Any, p_value: Any) -> RecordedTest:
+    return RecordedTest(float(difference), int(samples), float(p_value))
 
 
 def _run(directory: Path) -> SeedResult:

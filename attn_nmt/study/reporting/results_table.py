@@ -10,6 +10,7 @@ from typing import Any
 from attn_nmt.command_line import UsageError
 from attn_nmt.study import paper
 from attn_nmt.study.flags import arch_of_size, read_config
+from attn_nmt.study.grids.cells import GRIDS
 from attn_nmt.study.model_costs import PAPER_SIZE, printed_gflops
 from attn_nmt.study.paired_tests import LEVEL
 from attn_nmt.study.reporting.comparability import Setting, unusual_settings
@@ -21,6 +22,7 @@ from attn_nmt.study.tables import Row
 
 _PAPER_GRIDS = ("table2", "table3", "figure3-self")
 """Grids whose cells are named like those of the paper's tables, with the same printed scores."""
+_PAPER_FLAGS = {cell.name: cell.flags for name in _PAPER_GRIDS for cell in GRIDS[name]}
 
 Point = tuple[float, float]
 """Cost and score."""
@@ -153,14 +155,19 @@ def cell_rows(
         UsageError: if a result of the paper's size has flags that do not fit.
     """
     rows = [_row(grid, cell, settings, tests.get(cell.name, [])) for cell in grid.cells]
-    points = {row["cell"]: (row["gmacs"], row["bleu"]) for row in rows if row["bleu"] is not None}
-    best = upper_envelope(points)
-    for row in rows:
-        row["on_envelope"] = row["cell"] in best if row["cell"] in points else None
+    mark_envelope(rows)
     by_name = {row["cell"]: row for row in rows}
     for row in rows:
         _add_percents(row, by_name.get(row["before"]))
     return rows
+
+
+def mark_envelope(rows: Sequence[Row]) -> None:
+    """Set which of these rows are on their upper envelope, None where there is no score."""
+    points = {row["cell"]: (row["gmacs"], row["bleu"]) for row in rows if row["bleu"] is not None}
+    best = upper_envelope(points)
+    for row in rows:
+        row["on_envelope"] = row["cell"] in best if row["cell"] in points else None
 
 
 def grid_findings(rows: Sequence[Row]) -> list[str]:
@@ -223,7 +230,7 @@ def _row(
         "before": cell.baseline,
         "notes": "; ".join(_notes(grid, cell, settings, tests)) or None,
     }
-    if grid.name in _PAPER_GRIDS:
+    if grid.name in _PAPER_GRIDS or _is_of_paper(cell):
         row |= _printed(cell)
     if cell.finished:
         row |= _measured(cell.finished)
@@ -264,6 +271,14 @@ def _why_unfinished(run: SeedResult | None) -> str:
     if run.failure is not None:
         return f"failed: {run.failure}"
     return f"unfinished, update {updates(run.directory / TRAIN_LOG)}"
+
+
+def _is_of_paper(cell: CellResults) -> bool:
+    """Whether the flags of a cell of another grid are those of the paper's cell of its name."""
+    flags = _PAPER_FLAGS.get(cell.name)
+    results = [run.result for run in cell.finished if run.result is not None]
+    own = [{name: r["flags"].get(name) for name in r["varied"]} for r in results]
+    return bool(own) and all(each == flags for each in own)
 
 
 def _printed(cell: CellResults) -> Row:

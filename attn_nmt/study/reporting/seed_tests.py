@@ -16,7 +16,7 @@ from scipy import stats
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.paired_tests import LEVEL, common_reference, compare, find_system, read_lines
-from attn_nmt.study.reporting.results import CellResults, SeedResult
+from attn_nmt.study.reporting.results import CellResults, RecordedTest, SeedResult
 
 MIN_SEEDS = 3
 """With fewer seeds in common, no test over the seeds is made and no difference is significant."""
@@ -41,9 +41,17 @@ class SeedTest:
 
 
 def seed_tests(baseline: CellResults, cell: CellResults, samples: int) -> list[SeedTest]:
-    """Return a test for each seed that both cells have finished."""
+    """Return a test for each seed that both cells have finished.
+
+    In a collection of results, recorded tests of the same translations are used.
+    """
     by_seed = {run.seed: run for run in baseline.finished}
-    return [_test(by_seed[run.seed], run, samples) for run in cell.finished if run.seed in by_seed]
+    recorded = cell.recorded_tests.get(baseline.name, {})
+    return [
+        _test(by_seed[run.seed], run, samples, recorded.get(run.seed))
+        for run in cell.finished
+        if run.seed in by_seed
+    ]
 
 
 def p_over_seeds(tests: Sequence[SeedTest]) -> float | None:
@@ -77,8 +85,12 @@ def verdict(tests: Sequence[SeedTest]) -> str | None:
     return "yes" if same_direction and max(*p_values, over_seeds) < LEVEL else "no"
 
 
-def _test(baseline: SeedResult, run: SeedResult, samples: int) -> SeedTest:
+def _test(
+    baseline: SeedResult, run: SeedResult, samples: int, recorded: RecordedTest | None
+) -> SeedTest:
     difference = _bleu(run) - _bleu(baseline)
+    if recorded is not None and (recorded.samples, recorded.difference) == (samples, difference):
+        return SeedTest(run.seed, difference, recorded.p_value, None)
     try:
         return SeedTest(run.seed, difference, _p_value(baseline, run, samples), None)
     except UsageError as error:  # such as a corpus that was moved since

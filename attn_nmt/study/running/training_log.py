@@ -60,6 +60,13 @@ def curves(log: Path) -> Curves:
     return Curves(dict(sorted(losses.training.items())), dict(sorted(losses.validation.items())))
 
 
+def loss_lines(log: Path) -> str:
+    """Return only the lines from which ``curves`` reads, without what precedes the losses."""
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        matches = [_LINE.search(line) for line in lines]
+    return "".join(f"{match[0]}\n" for match in matches if match and _LOSS.search(match[2]))
+
+
 def is_done(log: Path) -> bool:
     """Whether the last training that wrote to the log was completed."""
     return _DONE in _tail(log)

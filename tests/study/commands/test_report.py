@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.result_folders import finished, started
+from support.translations import write
 
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.__main__ import main
@@ -41,6 +42,23 @@ def test_every_file_is_written_and_the_page_is_printed(
     assert names(out) == {"report.html", *own}
 
 
+def test_the_findings_are_one_page_of_a_collection(
+    report: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = finished(tmp_path / "runs" / "own", "1111")
+    for name in ("hypotheses.de", "scores.json"):
+        write(folder / "evaluation-test-average2" / name, ["Hallo"])
+    monkeypatch.setattr(sys, "argv", ["study", "collect", "runs", "small"])
+    main()
+    write(tmp_path / "about.md", ["# Small data"])
+    page = tmp_path / "docs" / "results.md"
+    printed = report("small/own", "--findings", page, "--about", "about.md")
+    assert printed == f"finished runs of runs that are now in small: 1\n{page}\n"
+    assert page.read_text().startswith("# Small data\n\n## The findings\n")
+    assert names(page.parent) == {"results.md", "results-self.svg", "results-cross.svg"}
+
+
 def names(directory: Path) -> set[str]:
     return {path.name for path in directory.iterdir()}
 
@@ -54,6 +72,13 @@ def names(directory: Path) -> set[str]:
             ["runs", "--baseline", "0011"],
             "^--baseline must be a cell that is there, but is '0011'; the nearest is '0010'.$",
         ),
+        (["runs", "--findings", "page.html"], "^--findings must be a file that ends in .md, but"),
+        (
+            ["runs", "--findings", "page.md"],
+            "^RUNS must be the directory of one grid with --findings, but runs holds .*, .*[.]$",
+        ),
+        (["runs", "--findings", "a.md", "--out", "b"], "^--out must be left out with --findings"),
+        (["runs", "--about", "a.md"], "^--about must be given with --findings, but is a.md alone"),
         (["runs", "--samples", "0"], "^--samples must be a whole number of at least 1"),
         (["runs", "--lr", "1"], "^--lr must be a flag of this command, but is unknown"),
     ],
@@ -67,7 +92,8 @@ def test_bad_options_are_refused_before_anything_is_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    finished(tmp_path / "runs" / "own", "0010")
+    for grid in ("own", "other"):
+        finished(tmp_path / "runs" / grid, "0010")
     with pytest.raises(UsageError, match=message):
         report(*words)
     assert not (tmp_path / "runs" / "report").exists()

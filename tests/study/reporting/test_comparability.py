@@ -81,7 +81,7 @@ def test_the_flags_that_define_a_cell_are_no_difference(tmp_path: Path) -> None:
         finished(tmp_path / "figure3-cross", cell.name, flags=flags, varied=["cross_attn_terms"])
     for terms in ("0010", "1111"):
         flags = {"self_attn_terms": terms, "dropout": 0.2}
-        finished(tmp_path / "own", terms, flags=flags, varied=["self_attn_terms"])
+        finished(tmp_path / "own", f"with-{terms}", flags=flags, varied=["self_attn_terms"])
     for grid, common in zip(find_grids(tmp_path), ("--self-attn-terms 1111 ", ""), strict=True):
         assert warnings_of(grid) == ""
         settings = {setting.name: list(setting.values) for setting in read_settings(grid)}
