@@ -8,6 +8,7 @@ T target length, V vocabulary.
 - ``relative_position``: the sinusoid R_d of a signed distance, and the relative shift
 - ``attention``: masks, softmax, and the weighted sum of the values
 - ``cumulative``: sums and weighted means over the past of every position, in linear time
+- ``dropout``: PyTorch's, with cheaper masks on a CPU
 - ``windows``: blocks of queries, and the window of keys that each may see
 - ``deformable``: interpolated reading between the tokens of a sequence
 - ``headwise_convolution``: one kernel per head, which may differ between positions

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from attn_nmt.command_line import FlagError, UsageError
 from attn_nmt.models.compilation import compile_layer, only_in_training
 from attn_nmt.models.config import AttnTransformerConfig
-from attn_nmt.models.layers import DecoderLayer, EncoderLayer
+from attn_nmt.models.layers import DecoderLayer, Dropout, EncoderLayer
 from attn_nmt.modules import DeformableConv1d
 from attn_nmt.modules.int8 import Int8Product, quantize_
 from attn_nmt.modules.kv_cache import rows_after_reorder
@@ -45,6 +45,7 @@ class AttnEncoder(TransformerEncoderBase):
         # fairseq's constructor builds the layers one by one, without their numbers.
         self._layer_configs = iter(cfg.layer_configs["encoder"])
         super().__init__(cfg, dictionary, embed_tokens)
+        self.dropout_module = Dropout(cfg.dropout, type(self).__name__)
 
     def build_encoder_layer(self, cfg: TransformerConfig) -> nn.Module:
         """Build one layer; called by fairseq's constructor."""
@@ -100,6 +101,7 @@ class AttnDecoder(TransformerDecoderBase):
     def __init__(self, cfg: TransformerConfig, dictionary: Any, embed_tokens: nn.Module) -> None:
         self._layer_configs = iter(cfg.layer_configs["decoder"])
         super().__init__(cfg, dictionary, embed_tokens)
+        self.dropout_module = Dropout(cfg.dropout, type(self).__name__)
 
     def build_decoder_layer(
         self, cfg: TransformerConfig, no_encoder_attn: bool = False

@@ -9,12 +9,23 @@ from fairseq.models.transformer import TransformerConfig
 from fairseq.modules import FairseqDropout, LayerNorm
 from torch import Tensor, nn
 
+from attn_nmt.functional.dropout import dropout
 from attn_nmt.models.mechanisms import CROSS_ATTENTION, LayerConfig
 from attn_nmt.modules import RelativeMultiheadAttention
 from attn_nmt.modules.incremental import IncrementalState
 from attn_nmt.modules.linear import Linear
 
 Sublayer = Callable[[Tensor], Tensor]
+
+
+class Dropout(FairseqDropout):
+    """fairseq's, which generation may be told to keep, by :func:`dropout`."""
+
+    def forward(self, x: Tensor, inplace: bool = False) -> Tensor:
+        """Return x with dropout in training, else x itself; it is never changed."""
+        return (
+            dropout(x, self.p) if self.p and (self.training or self.apply_during_inference) else x
+        )
 
 
 class TransformerLayer(nn.Module):
@@ -29,8 +40,8 @@ class TransformerLayer(nn.Module):
         self.config = layer
         width, name = layer.embed_dim, type(self).__name__
         self.normalize_before = layer.normalize_before
-        self.dropout_module = FairseqDropout(config.dropout, module_name=name)
-        self.activation_dropout_module = FairseqDropout(config.activation_dropout, module_name=name)
+        self.dropout_module = Dropout(config.dropout, module_name=name)
+        self.activation_dropout_module = Dropout(config.activation_dropout, module_name=name)
         self.activation_fn = utils.get_activation_fn(config.activation_fn)
         self.deformable = layer.build("deformable")
         self.deformable_layer_norm = None if self.deformable is None else LayerNorm(width)

@@ -6,6 +6,7 @@ itself, several on GPUs by torchrun, several on CPUs each with its rank.
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -38,6 +39,10 @@ _NOT_FUSED = (
 _FLAGS = "--lr 0.001 --dropout 0.1 --max-update 100000 --seed 1 --log-format simple"
 # The last five are for averaging; a checkpoint of every epoch would fill the disk.
 _CHECKPOINTS = "--save-interval-updates 1000 --keep-interval-updates 5"
+
+# glibc returns large blocks of memory at once and gets them back page by page. Kept, they made a
+# training step of Transformer-base on two cores 5 to 12 % faster, for 3 % more memory.
+_KEEPING_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 34)}
 
 PACKAGE = Path(__file__).parents[1]
 TRAIN = ("-m", "fairseq_cli.train")
@@ -190,11 +195,12 @@ def build_commands(options: Options, gpus: Gpus, nodes: Nodes) -> list[Command]:
     flags = train_flags(options, gpus, world_size=processes * nodes.count)
     if gpus.count:
         return [Command((sys.executable, *_torchrun(processes, nodes), *TRAIN, *flags))]
+    environment = {k: v for k, v in _KEEPING_MEMORY.items() if k not in os.environ}
     if processes * nodes.count == 1:
-        return [Command((sys.executable, *TRAIN, *flags))]
+        return [Command((sys.executable, *TRAIN, *flags), environment)]
     first_rank = (nodes.rank or 0) * processes
     # The threads of several processes would compete for the cores.
-    environment = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return [
         Command((sys.executable, *TRAIN, *flags, *_gloo(first_rank + i, nodes)), environment)
         for i in range(processes)

@@ -6,9 +6,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from fairseq.modules import FairseqDropout
 from support.gradients import randomize
-from support.tiny_models import Layer
+from support.tiny_models import Layer, build
 from torch import Tensor, nn
+
+from attn_nmt.functional.dropout import dropout
+from attn_nmt.models.layers import Dropout
 
 
 def layer(*, causal: bool, pre_norm: bool) -> Layer:
@@ -54,3 +58,26 @@ def test_a_convolution_refuses_a_mask_it_cannot_follow() -> None:
     message = "^`attn_mask` must be None where self-attention is a convolution.$"
     with pytest.raises(ValueError, match=message):
         built.layer(x, built.source, self_attn_mask=mask)
+
+
+def test_dropout_is_for_training_unless_generation_keeps_it() -> None:
+    module, x = Dropout(0.5, module_name="EncoderLayer"), torch.ones(40)
+    torch.manual_seed(1)
+    expected = dropout(x, 0.5)
+    torch.manual_seed(1)
+    assert torch.equal(module(x), expected) and not torch.equal(expected, x)
+    module.eval()
+    assert module(x) is x
+    module.make_generation_fast_("", retain_dropout=True, retain_dropout_modules=["Other"])
+    assert module(x) is x
+    module.make_generation_fast_("", retain_dropout=True)
+    torch.manual_seed(1)
+    assert torch.equal(module(x), expected)
+    assert Dropout(0.0)(x) is x
+
+
+def test_every_dropout_of_a_model_is_of_this_kind() -> None:
+    model = build()
+    kinds = [type(part) for part in model.modules() if isinstance(part, FairseqDropout)]
+    # Embeddings on either side; two in each layer.
+    assert kinds == [Dropout] * (2 + 2 * len([*model.encoder.layers, *model.decoder.layers]))

@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from attn_nmt.modules import linear as module
 from attn_nmt.modules.linear import Linear, linear
 
 SHAPES = [(64, 321, 7), (20500, 1, 3), (9, 8, 300, 1), (3, 5, 8), (4, 20, 333, 12), (0, 4, 6)]
 """Rows in one or two axes, width in, width out; some with fewer rows than pay."""
+
+
+measured_choice = module._has_faster_convolution
 
 
 @pytest.fixture(autouse=True, params=[True, False], ids=["convolution", "product"])
@@ -91,3 +95,31 @@ def test_one_thread_reaches_onednn_too(convolves: bool) -> None:
         torch.set_num_threads(threads)
     names = {event.key for event in profile.key_averages()}
     assert ("aten::mkldnn_convolution" in names) == convolves
+
+
+@pytest.mark.parametrize(
+    ("capability", "relative_time", "chosen"),
+    [("AVX512", 0.5, True), ("AVX512", 1.1, False), ("AVX2", 0.5, False)],
+)
+def test_a_convolution_must_be_clearly_faster(
+    monkeypatch: pytest.MonkeyPatch, capability: str, relative_time: float, chosen: bool
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(module, "_relative_time_of_convolution", lambda: relative_time)
+    measured_choice.cache_clear()
+    try:
+        assert measured_choice() is chosen
+    finally:
+        measured_choice.cache_clear()
+
+
+def test_the_measurement_leaves_no_trace() -> None:
+    """It takes place inside the first product, wherever that is."""
+    torch.manual_seed(1)
+    with FlopCounterMode(display=False) as counter, torch.device("meta"):
+        assert module._relative_time_of_convolution() > 0
+    assert counter.get_total_flops() == 0
+    drawn = torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.equal(torch.rand(1), drawn)
+    assert torch.is_grad_enabled()

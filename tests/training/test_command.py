@@ -192,8 +192,18 @@ def test_gpus_compute_in_the_half_precision_that_they_support(
 def test_one_process_on_the_cpu_is_fairseq_train_itself(options: Read) -> None:
     (command,) = build_commands(options(), CPU, ONE_NODE)
     assert command.argv[1:3] == ("-m", "fairseq_cli.train")
-    assert command.environment == {}
+    assert set(command.environment) == {"MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_"}
     assert not {"--bf16", "--fp16", "--distributed-backend"} & set(command.argv)
+
+
+def test_settings_of_malloc_are_the_users_if_there_are_any(
+    options: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "100")
+    (command,) = build_commands(options(), CPU, ONE_NODE)
+    assert set(command.environment) == {"MALLOC_TRIM_THRESHOLD_"}
+    (command,) = build_commands(options(), Gpus(1, bf16=True), ONE_NODE)
+    assert command.environment == {}
 
 
 @pytest.mark.parametrize(("node_rank", "ranks"), [(0, ["0", "1", "2"]), (1, ["3", "4", "5"])])
