@@ -105,7 +105,8 @@ def test_runs_of_several_machines_come_together(runs: Path, tmp_path: Path) -> N
         ("dynamic-kernel13", 1),
         ("dynamic-kernel13", 2),
     ]
-    assert grid.seeds == [1, 2]
+    plan = json.loads((out / "table3" / "grid.json").read_text())
+    assert grid.seeds == plan["seeds"] == [1, 2]
     shutil.rmtree(tmp_path / "corpus")
     assert [test.p_value is None for test in tests_of(out)] == [False, False]
 
