@@ -82,6 +82,7 @@ def findings_files(grid: GridResults, samples: int, name: str, about: str) -> di
         *_findings(grid),
         "## The models",
         _missing(grid),
+        _compared(grid),
         _table(rows),
         *(f"![{caption}](<{name}-{part}.svg>)\n\n{caption}." for part, (caption, _) in figures),
         "## Settings",
@@ -169,6 +170,11 @@ def _missing(grid: GridResults) -> str:
         f"{len(grid.finished)} of {len(grid.cells) * len(grid.seeds)} trainings are finished; "
         f"those of these models are not: {', '.join(missing)}."
     )
+
+
+def _compared(grid: GridResults) -> str:
+    baselines = sorted({cell.baseline for cell in grid.cells if cell.baseline is not None})
+    return f"Differences are to {' or '.join(baselines)}." if baselines else ""
 
 
 def _table(rows: Sequence[Row]) -> str:

@@ -66,6 +66,7 @@ def test_every_finding_has_a_verdict_and_its_numbers(runs: Path) -> None:
 
 def test_models_are_beside_the_papers_and_missing_runs_are_named(runs: Path) -> None:
     text, _ = page(runs)
+    assert "\nDifferences are to 1111.\n" in text
     assert "23 of 24 trainings are finished; those of these models are not: 0011 (2 of 3)." in text
     (line,) = (line for line in text.splitlines() if line.startswith("| 0111 |"))
     assert "| 3 of 3 | 30.10 | 0.10 | 27.6 | +0.10 | -0.1 |" in line
