@@ -27,7 +27,15 @@ from attn_nmt.training import options as training_options
 README = ROOT / "README.md"
 # In this order the commands run: data first, then what is trained on it, then what reads that.
 PAGES = ("data", "training", "translating", "evaluation", "mechanisms", "study")
-OTHER_PAGES = ("performance", "troubleshooting", "architecture", "extending", "index", "api")
+OTHER_PAGES = (
+    "performance",
+    "results",
+    "troubleshooting",
+    "architecture",
+    "extending",
+    "index",
+    "api",
+)
 DOCUMENTS = [*(ROOT / "docs" / f"{name}.md" for name in (*PAGES, *OTHER_PAGES)), README]
 
 # Commands that do not run here, by how they begin, with the reason; their flags are checked.
@@ -54,6 +62,7 @@ CHECKED_ONLY = {
     "attn-nmt evaluate runs/base": "needs the training on GPUs",
     "attn-nmt average --output runs/base": "needs the training on GPUs",
     "attn-nmt study run": "many trainings, or SLURM; test_study_run.py runs both",
+    "attn-nmt study collect": "needs the results of `study run`; test_report.py runs it",
     "attn-nmt study report": "needs the results of `study run`; tests/study makes some",
     "attn-nmt benchmark": "minutes on an idle machine; tests/benchmarking runs it",
     "srun": "needs SLURM; test_train.py sets its variables",

@@ -25,6 +25,8 @@ from attn_nmt.study.running import run_directory as files
 from attn_nmt.study.running.training_log import loss_lines
 
 _SCORES = "scores.json"
+_OF_THE_MACHINE = ("node", "platform")
+"""Names that say nothing about a result."""
 _DATA_BIN = 4
 """The word of a training command that says where its data are, as the user wrote it."""
 
@@ -77,7 +79,9 @@ def _copy(run: SeedResult, target: Path) -> None:
         shutil.copyfile(path, target / evaluation.name / path.name)
     losses = loss_lines(run.directory / files.TRAIN_LOG)
     files.write_text(target / files.TRAIN_LOG, losses)
-    environment = {name: value for name, value in run.environment.items() if name != "node"}
+    environment = {
+        name: value for name, value in run.environment.items() if name not in _OF_THE_MACHINE
+    }
     files.write_json(target / files.ENVIRONMENT, environment)
     files.write_json(target / files.RESULT, result)  # the last: with it, the run is there
 

@@ -105,8 +105,8 @@ def _pooled(grid: GridResults) -> list[str]:
     if freedom == 0:
         return []
     return [
-        f"The pooled standard deviation over seeds is {deviation:.2f} BLEU, with {freedom} degrees "
-        "of freedom."
+        f"The pooled standard deviation over seeds is {deviation:.2f} BLEU, with {freedom} "
+        f"degree{'s' if freedom > 1 else ''} of freedom."
     ]
 
 
@@ -159,17 +159,20 @@ def _interval(found: Evidence) -> str:
 
 
 def _missing(grid: GridResults) -> str:
-    missing = [
+    missing = [cell.name for cell in grid.cells if not cell.finished]
+    in_part = [
         f"{cell.name} ({len(cell.finished)} of {len(grid.seeds)})"
         for cell in grid.cells
-        if len(cell.finished) < len(grid.seeds)
+        if 0 < len(cell.finished) < len(grid.seeds)
     ]
-    if not missing:
-        return f"All {len(grid.finished)} trainings are finished."
-    return (
-        f"{len(grid.finished)} of {len(grid.cells) * len(grid.seeds)} trainings are finished; "
-        f"those of these models are not: {', '.join(missing)}."
-    )
+    sentences = [
+        f"Of {len(grid.cells) * len(grid.seeds)} trainings, {len(grid.finished)} are finished."
+    ]
+    if in_part:
+        sentences.append(f"In part: {', '.join(in_part)}.")
+    if missing:
+        sentences.append(f"Not yet trained: {', '.join(missing)}.")
+    return " ".join(sentences)
 
 
 def _compared(grid: GridResults) -> str:

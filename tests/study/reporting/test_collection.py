@@ -37,7 +37,7 @@ def make_runs(tmp_path: Path, name: str, seed: int) -> Path:
         lines = damaged(references, 10 * number + seed, 0.2 - number / 10)
         folder = translated(tmp_path / name / "table3", cell, seed, corpus, lines, references)
         (folder / "checkpoint_last.pt").write_bytes(b"weights")
-        environment = {**ENVIRONMENT, "node": "our machine"}
+        environment = {**ENVIRONMENT, "node": "our machine", "platform": "Linux of that machine"}
         (folder / "environment.json").write_text(json.dumps(environment))
         (folder / "train.log").write_text(f"Namespace(path='{folder}')\n{LOG}")
     return tmp_path / name

@@ -67,7 +67,7 @@ def test_every_finding_has_a_verdict_and_its_numbers(runs: Path) -> None:
 def test_models_are_beside_the_papers_and_missing_runs_are_named(runs: Path) -> None:
     text, _ = page(runs)
     assert "\nDifferences are to 1111.\n" in text
-    assert "23 of 24 trainings are finished; those of these models are not: 0011 (2 of 3)." in text
+    assert "Of 24 trainings, 23 are finished. In part: 0011 (2 of 3)." in text
     (line,) = (line for line in text.splitlines() if line.startswith("| 0111 |"))
     assert "| 3 of 3 | 30.10 | 0.10 | 27.6 | +0.10 | -0.1 |" in line
     (line,) = (line for line in text.splitlines() if line.startswith("| cross-1000 |"))
@@ -93,4 +93,5 @@ def test_without_results_all_is_not_run(tmp_path: Path) -> None:
     files = findings_files(grid, 10, "results", "")
     text = files["results.md"].decode()
     assert set(files) == {"results.md"}
+    assert "Of 1 trainings, 0 are finished. Not yet trained: 1111." in text
     assert text.startswith("# own\n") and text.count("| not run |") > len(FINDINGS)

@@ -1,0 +1,53 @@
+"""The page of our results is what the command makes from the committed ones, without a corpus."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from support.commandline import ROOT
+
+from attn_nmt.study.__main__ import main
+from attn_nmt.study.grids.grid_files import read_grid
+from attn_nmt.study.reporting.results import find_grids
+
+RESULTS = ROOT / "results" / "multi30k"
+PAGE = ROOT / "docs" / "results.md"
+
+
+def test_the_page_is_made_from_the_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    about = (RESULTS / "README.md").read_text(encoding="utf-8")
+    (line,) = (line for line in about.splitlines() if line.startswith("attn-nmt study report"))
+    words = line.split()[1:]
+    assert words[words.index("--findings") + 1] == "docs/results.md"
+    words[words.index("--findings") + 1] = str(tmp_path / "results.md")
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", words)
+    main()
+    made = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert made == PAGE.read_text(encoding="utf-8")
+    # Labels are placed by iteration, which another processor may round differently.
+    for figure in tmp_path.glob("*.svg"):
+        assert (PAGE.parent / figure.name).is_file()
+
+
+def test_the_results_are_those_of_the_grid_file() -> None:
+    cells = {cell.name: cell for cell in read_grid(str(RESULTS / "mechanisms.yaml"))}
+    (grid,) = find_grids(RESULTS)
+    assert [cell.name for cell in grid.cells] == list(cells)
+    assert grid.finished
+    for run in grid.finished:
+        result = run.result
+        assert result is not None
+        own = {name: result["flags"][name] for name in cells[run.cell].flags}
+        assert own == cells[run.cell].flags
+        assert result["train_flags"] == cells[run.cell].train_flags
+
+
+def test_they_name_no_machine_and_hold_no_large_file() -> None:
+    for path in RESULTS.rglob("*"):
+        if path.is_file():
+            assert path.stat().st_size < 200_000, path
+            text = path.read_text(encoding="utf-8")
+            assert "/work/" not in text and "/tmp/" not in text and '"node"' not in text, path
