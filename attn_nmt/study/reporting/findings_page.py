@@ -6,6 +6,7 @@ It is the same, to the byte, whenever it is made from the same results.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from matplotlib.figure import Figure
 
@@ -84,7 +85,10 @@ def findings_files(grid: GridResults, samples: int, name: str, about: str) -> di
         _missing(grid),
         _compared(grid),
         _table(rows),
-        *(f"![{caption}](<{name}-{part}.svg>)\n\n{caption}." for part, (caption, _) in figures),
+        *(
+            f"![{caption}]({quote(name)}-{part}.svg)\n\n{caption}."
+            for part, (caption, _) in figures
+        ),
         "## Settings",
         _settings(settings),
     ]
