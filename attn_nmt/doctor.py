@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 from argparse import ArgumentParser
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from attn_nmt.command_line import UsageError
 
@@ -106,6 +108,17 @@ def device() -> str:
         return f"CUDA {torch.version.cuda}: {', '.join(names)}"
     cores, threads = os.cpu_count() or 1, torch.get_num_threads()
     return f"CPU only, {_counted(cores, 'core')}, {_counted(threads, 'thread')} for PyTorch"
+
+
+def processor() -> str:
+    """Return the name of the processor, as far as Linux knows it, and PyTorch's instructions."""
+    import torch
+
+    names = platform.processor() or platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        names = next((line.split(":", 1)[1] for line in lines if line[:10] == "model name"), names)
+    return f"{names.strip()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _counted(count: int, what: str) -> str:

@@ -1,9 +1,9 @@
 """The subcommands, one module each."""
 
-from attn_nmt.study.commands import collect, compare, costs, inspect, plan, report, run
+from attn_nmt.study.commands import collect, compare, costs, inspect, plan, report, run, speed
 
 COMMANDS = tuple(
-    module.add_parser for module in (costs, plan, run, collect, report, compare, inspect)
+    module.add_parser for module in (costs, speed, plan, run, collect, report, compare, inspect)
 )
 """Each adds its parser to the subparsers that are passed to it, with the defaults
 

@@ -1,6 +1,7 @@
 """Finished runs as files that are small enough to commit: what ``report`` reads, and no more.
 
     OUT/GRID/grid.json             which cells and seeds were planned
+    OUT/GRID/speed.json            what `speed` measured, if it did
     OUT/GRID/p_values.json         of each cell against its baseline, where the corpus is at hand
     OUT/GRID/CELL/seedN/           result.json, environment.json, the losses of train.log, and the
                                    evaluation's hypotheses and scores
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,8 @@ def collect(grids: Sequence[GridResults], out: Path, samples: int) -> list[Path]
             cells = [cell.name for cell in grid.cells]
             _update_plan(directory / files.PLAN, cells, grid.seeds)
             _update_p_values(directory / files.P_VALUES, grid, samples)
+            if grid.speed is not None:
+                files.write_json(directory / files.SPEED, asdict(grid.speed))
     return copied
 
 

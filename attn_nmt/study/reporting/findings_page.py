@@ -41,6 +41,8 @@ _TABLE = (
     "significant",
     "gmacs",
     "gmacs_percent",
+    "training_time",
+    "decoding_time",
     "validation_loss",
 )
 _CROSS = "cross-"
@@ -181,7 +183,13 @@ def _missing(grid: GridResults) -> str:
 
 def _compared(grid: GridResults) -> str:
     baselines = sorted({cell.baseline for cell in grid.cells if cell.baseline is not None})
-    return f"Differences are to {' or '.join(baselines)}." if baselines else ""
+    sentences = [f"Differences are to {' or '.join(baselines)}."] if baselines else []
+    if (speed := grid.speed) is not None:
+        sentences.append(
+            f"Times are relative to {speed.baseline}, on {markdown_escaped(speed.processor)}, "
+            f"{speed.threads} thread{'s' if speed.threads > 1 else ''}, {speed.rounds} rounds."
+        )
+    return " ".join(sentences)
 
 
 def _table(rows: Sequence[Row]) -> str:

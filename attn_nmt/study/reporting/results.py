@@ -18,6 +18,7 @@ from attn_nmt.study.running.run_directory import (
     P_VALUES,
     PLAN,
     RESULT,
+    SPEED,
     read_result,
 )
 
@@ -65,6 +66,18 @@ class SeedResult:
 
 
 @dataclass(frozen=True)
+class Speed:
+    """How long the cells take, relative to one of them."""
+
+    processor: str
+    threads: int
+    rounds: int
+    baseline: str
+    times: dict[str, dict[str, float]]
+    """Of each cell, by "training" and "decoding"."""
+
+
+@dataclass(frozen=True)
 class RecordedTest:
     """A paired bootstrap that was made elsewhere, with the corpus at hand."""
 
@@ -99,6 +112,8 @@ class GridResults:
     cells: tuple[CellResults, ...]
     planned_seeds: tuple[int, ...] = ()
     """Those of the last start; of an older version, none."""
+    speed: Speed | None = None
+    """What ``study speed`` measured, if that is there."""
 
     @property
     def runs(self) -> list[SeedResult]:
@@ -154,7 +169,25 @@ def _grid(name: str, directory: Path, baseline: str | None) -> GridResults:
     cells = [
         _cell(directory / cell, planned.get(cell), common, tests.get(cell, {})) for cell in names
     ]
-    return GridResults(name, tuple(cells), tuple(seeds))
+    return GridResults(name, tuple(cells), tuple(seeds), _speed(directory / SPEED))
+
+
+def _speed(path: Path) -> Speed | None:
+    """Return what was measured, None if there is no file.
+
+    Raises:
+        UsageError: if the file was not written by ``speed``.
+    """
+    if not path.is_file():
+        return None
+    try:
+        speed = Speed(**_read_object(path))
+        for times in speed.times.values():
+            for time in times.values():
+                float(time)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} must be of `study speed`, but is not: {error}.") from error
+    return speed
 
 
 def _cell(

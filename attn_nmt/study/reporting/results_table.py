@@ -120,6 +120,13 @@ COLUMNS = (
         "slows it down",
     ),
     Column(
+        "training_time",
+        "training time",
+        ".2f",
+        "of a step, as `study speed` measured it relative to one cell",
+    ),
+    Column("decoding_time", "decoding time", ".2f", "of a beam search, measured likewise"),
+    Column(
         "validation_loss",
         "validation loss",
         ".3f",
@@ -236,6 +243,9 @@ def _row(
         row |= _measured(cell.finished)
     if tests:
         row |= _tested(tests)
+    if grid.speed is not None:
+        times = grid.speed.times.get(cell.name, {})
+        row |= {f"{work}_time": time for work, time in times.items() if f"{work}_time" in row}
     return row
 
 

@@ -53,8 +53,10 @@ HARMLESS_FLAGS = {
 whether a value follows. A run may be resumed with others."""
 FAILURE, RESULT = "failure.txt", "result.json"
 PLAN = "grid.json"
+SPEED = "speed.json"
+"""Beside the former if ``speed`` was told to write there: what it measured."""
 P_VALUES = "p_values.json"
-"""Beside the former in a collection: tests that were made where the corpus was at hand."""
+"""Beside them in a collection: tests that were made where the corpus was at hand."""
 _PACKAGES = ("fairseq-fixed", "sacrebleu", "sacremoses", "numpy", "omegaconf")
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID")
 

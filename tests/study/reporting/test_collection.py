@@ -15,7 +15,7 @@ from support.translations import damaged, make_corpus, sentences
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.reporting import seed_tests as seed_tests_module
 from attn_nmt.study.reporting.collection import collect
-from attn_nmt.study.reporting.results import find_grids
+from attn_nmt.study.reporting.results import Speed, find_grids
 from attn_nmt.study.reporting.seed_tests import SeedTest, seed_tests
 from attn_nmt.study.running.training_log import curves, tokens_per_second
 
@@ -55,7 +55,10 @@ def test_a_collection_is_tested_like_its_runs_but_without_the_corpus(
 ) -> None:
     out = tmp_path / "out"
     expected = tests_of(runs)
+    speed = {"processor": "x", "threads": 1, "rounds": 3, "baseline": "a", "times": {}}
+    (runs / "table3" / "speed.json").write_text(json.dumps(speed))
     collect(find_grids(runs), out, SAMPLES)
+    assert find_grids(out)[0].speed == Speed(**speed)
     shutil.rmtree(tmp_path / "corpus")
     assert tests_of(out) == expected and expected[0].p_value is not None
     # Those of another number of samples, or of other translations, are not used.
