@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from attn_nmt.study.commands.report import add_comparison_options
+from attn_nmt.study.commands.report import add_runs_options
 from attn_nmt.study.reporting.collection import collect
 from attn_nmt.study.reporting.results import find_grids
 
@@ -22,14 +22,8 @@ def add_parser(commands: Any) -> None:
         "corpus where it was, they are finished runs.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "runs",
-        metavar="RUNS",
-        type=Path,
-        help="the directory of `run --out`, or of one grid in it",
-    )
+    add_runs_options(parser)
     parser.add_argument("out", metavar="DIR", type=Path, help="the collection")
-    add_comparison_options(parser)
     parser.set_defaults(run=collect_runs, passes_flags_on=False)
 
 

@@ -27,12 +27,7 @@ def add_parser(commands: Any) -> None:
         "need --baseline.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "runs",
-        metavar="RUNS",
-        type=Path,
-        help="the directory of `run --out`, or of one grid in it",
-    )
+    add_runs_options(parser)
     parser.add_argument("--out", metavar="DIR", type=Path, help="default: RUNS/report")
     parser.add_argument(
         "--findings",
@@ -44,12 +39,17 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--about", metavar="FILE.md", type=Path, help="what the page of --findings begins with"
     )
-    add_comparison_options(parser)
     parser.set_defaults(run=write_report, passes_flags_on=False)
 
 
-def add_comparison_options(parser: ArgumentParser) -> None:
-    """Add what each cell is compared with, and how."""
+def add_runs_options(parser: ArgumentParser) -> None:
+    """Add where the runs are, what each cell is compared with, and how."""
+    parser.add_argument(
+        "runs",
+        metavar="RUNS",
+        type=Path,
+        help="the directory of `run --out`, or of one grid in it",
+    )
     parser.add_argument(
         "--baseline",
         metavar="CELL",
