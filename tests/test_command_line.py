@@ -25,8 +25,8 @@ OTHER_PIPE = "r, w = os.pipe(); os.close(r); os.write(w, b'lost')"
     ("words", "missing"),
     [
         (("-m", "attn_nmt", "flags"), "torch"),
-        (("-m", "attn_nmt", "study", "costs"), "fairseq"),
-        (("-m", "attn_nmt.study", "costs"), "fairseq"),
+        (("-m", "attn_nmt", "study", "costs"), "sacrebleu"),
+        (("-m", "attn_nmt.study", "costs"), "sacrebleu"),
         (("-m", "attn_nmt", "benchmark", "goals"), "torch"),
         (("scripts/benchmark.py", "goals"), "torch"),
         (("scripts/average_checkpoints.py",), "torch"),
