@@ -114,11 +114,13 @@ def processor() -> str:
     """Return the name of the processor, as far as Linux knows it, and PyTorch's instructions."""
     import torch
 
-    names = platform.processor() or platform.machine()
+    name = platform.processor() or platform.machine()
     with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        names = next((line.split(":", 1)[1] for line in lines if line[:10] == "model name"), names)
-    return f"{names.strip()}, {torch.backends.cpu.get_cpu_capability()}"
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _counted(count: int, what: str) -> str:

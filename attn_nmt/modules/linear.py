@@ -55,10 +55,6 @@ def linear(
     # torch.compile chooses the library itself.
     if torch.compiler.is_compiling() or not _fits(x, weight) or not _has_faster_convolution():
         return F.linear(x, weight, bias)
-    return _convolved(x, weight, bias)
-
-
-def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     rows = x.numel() // x.size(-1)
     # (..., K) -> (1, K, rows, 1), a view with the channels last
     pixels = x.reshape(1, rows, 1, -1).permute(0, 3, 1, 2)
@@ -87,14 +83,14 @@ def _has_faster_convolution() -> bool:
         torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
         and torch.backends.cpu.get_cpu_capability() == "AVX512"
-        and not _is_intels()
+        and _mkl_leaves_avx512_unused()
     )
 
 
-def _is_intels() -> bool:
-    """Whether Intel made the processor; where nobody says so, its library is trusted."""
+def _mkl_leaves_avx512_unused() -> bool:
+    """Whether somebody else than Intel is known to have made the processor."""
     try:
-        maker = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        description = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:  # not Linux
-        maker = platform.processor()
-    return "Intel" in maker or not any(name in maker for name in _OTHER_MAKERS)
+        description = platform.processor()
+    return any(maker in description for maker in _OTHER_MAKERS)
