@@ -2,6 +2,7 @@
 
 - ``relative_attention``: ``RelativeMultiheadAttention`` and the choice of its backend
 - ``kv_cache``: what it keeps between decoding steps, and keys that the beams of a sentence share
+- ``past_tokens``: the tokens in such a cache, and how few of them a beam search moves
 - ``headwise_conv1d``: ``DynamicConv1d`` and ``LightweightConv1d``
 - ``deformable_conv1d``: ``DeformableConv1d``
 - ``context_broadcast``: ``ContextBroadcast``

@@ -7,7 +7,6 @@ kernels come from.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,28 +14,9 @@ from torch import Tensor, nn
 
 from attn_nmt.functional.headwise_convolution import headwise_convolution
 from attn_nmt.modules.arguments import require_heads, require_positive, require_probability
-from attn_nmt.modules.incremental import (
-    IncrementalModule,
-    IncrementalState,
-    append_tokens,
-    compose_orders,
-)
+from attn_nmt.modules.incremental import IncrementalModule, IncrementalState
 from attn_nmt.modules.linear import Linear
-
-
-class PastTokens(NamedTuple):
-    """The gated tokens of earlier steps that a kernel still reaches.
-
-    Shape:
-        - tokens: (B, H, L, D); order: (R), the row that each row has become, None = their own
-    """
-
-    tokens: Tensor
-    order: Tensor | None = None
-
-    def reorder(self, new_order: Tensor) -> PastTokens:
-        """Follow a beam search; the next step moves the tokens."""
-        return PastTokens(self.tokens, compose_orders(self.order, new_order))
+from attn_nmt.modules.past_tokens import PastTokens
 
 
 class HeadwiseConv1d(IncrementalModule, ABC):
@@ -125,15 +105,13 @@ class HeadwiseConv1d(IncrementalModule, ABC):
         kernel = F.dropout(self.kernels(z), self.dropout, self.training)
         if padding_mask is not None:
             z = z.masked_fill(padding_mask.T.unsqueeze(-1), 0.0)
-        value, past_length = self.split_heads(z), 0
+        value = self.split_heads(z)
         past: PastTokens | None = self.load_cache(incremental_state)
-        if past is not None:
-            value = append_tokens(past.tokens, value, past.order)
-            past_length = past.tokens.size(2)
-        kept = value[:, :, max(0, value.size(2) - self.kernel_size + 1) :]
-        self.store_cache(incremental_state, PastTokens(kept))
+        tokens = PastTokens.of(value) if past is None else past.append(value)
+        self.store_cache(incremental_state, tokens.keep_last(self.kernel_size - 1))
+        value = tokens.heads
         heads = headwise_convolution(
-            kernel, value, backward=self.backward, query_offset=past_length
+            kernel, value, backward=self.backward, query_offset=value.size(2) - len(x)
         )
         # (B, H, L, D) -> (L, B, C)
         output: Tensor = self.out_proj(heads.permute(2, 0, 1, 3).flatten(-2))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import Any, Protocol, Self
 
-import torch
 from torch import Tensor, nn
 
 IncrementalState = dict[str, Any]
@@ -15,7 +14,7 @@ _serial = itertools.count()
 
 
 class Cache(Protocol):
-    """What a module keeps: a tuple of tensors and numbers that can follow a beam search."""
+    """What a module keeps: tensors and numbers that can follow a beam search."""
 
     def reorder(self, new_order: Tensor) -> Self:
         """Return the cache whose row b is row ``new_order[b]`` of this one."""
@@ -61,34 +60,3 @@ class IncrementalModule(nn.Module):
         if cache is not None:
             self.store_cache(incremental_state, cache.reorder(new_order))
         return incremental_state
-
-
-# A beam search reorders the rows of a cache before every step, and the step then appends its own
-# tokens. Each would copy the whole past, so reordering only composes the order of the rows, and the
-# next step moves them while it makes room.
-
-
-def compose_orders(pending: Tensor | None, new_order: Tensor) -> Tensor:
-    """Return one order for two reorderings, of which the first is still pending or None."""
-    return new_order if pending is None else pending.index_select(0, new_order)
-
-
-def apply_reorder(past: Tensor, order: Tensor | None) -> Tensor:
-    """Move rows to where they belong: (B, ...) -> (R, ...); ``order`` is (R) or None."""
-    return past if order is None else past.index_select(0, order)
-
-
-def append_tokens(past: Tensor, new: Tensor, order: Tensor | None) -> Tensor:
-    """Apply a pending reordering and append the tokens of a step, in one copy.
-
-    Shape:
-        - past: (B, H, L, D); new: (R, H, n, D); order: (R), None if B = R rows are in place
-        - output: (R, H, L + n, D)
-    """
-    if order is None or torch.is_grad_enabled():
-        return torch.cat((apply_reorder(past, order), new), dim=2)
-    length = past.size(2)
-    both = new.new_empty(*new.shape[:2], length + new.size(2), new.size(3))
-    torch.index_select(past, 0, order, out=both[:, :, :length])
-    both[:, :, length:] = new
-    return both

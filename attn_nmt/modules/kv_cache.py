@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from attn_nmt.modules.incremental import append_tokens, apply_reorder, compose_orders
+from attn_nmt.modules.past_tokens import PastTokens
 
 
 class KVCache(NamedTuple):
@@ -23,9 +23,7 @@ class KVCache(NamedTuple):
     Shape:
         - key: (B, H, Lk, D), None where no term reads the key
         - value: (B, H, Lk, D)
-        - padding: (R, Lk), True = padding; None = no padding
-        - order: (R), the pending reordering: which row of ``key`` and ``value`` each row is now;
-          None = they are in place, and R = B
+        - padding: (B, Lk), True = padding; None = no padding
         - position_table: (H, 2 n + 1, D), r_proj R_d of the distances -n to n. It belongs to the
           search and not to the module: nothing tells a module that its weights have changed
           (fairseq's optimizers write to ``parameter.data``), but no search outlives them.
@@ -40,8 +38,10 @@ class KVCache(NamedTuple):
     """Absolute position of the first key; keys that no later query can see are dropped."""
     rows_per_key: int = 1
     """Consecutive rows of queries that share each row of keys."""
-    order: Tensor | None = None
     position_table: Tensor | None = None
+    past_key: PastTokens | None = None
+    past_value: PastTokens | None = None
+    """What ``key`` and ``value`` are views of once they have grown."""
 
     @property
     def length(self) -> int:
@@ -50,8 +50,8 @@ class KVCache(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """Number of rows of keys, R."""
-        return len(self.value if self.order is None else self.order)
+        """Number of rows of keys, B."""
+        return len(self.value)
 
     @property
     def query_offset(self) -> int:
@@ -60,21 +60,20 @@ class KVCache(NamedTuple):
 
     @property
     def padding_mask(self) -> Tensor:
-        """The padding as a mask even where there is none, (R, Lk), True = padding."""
+        """The padding as a mask even where there is none, (B, Lk), True = padding."""
         if self.padding is not None:
             return self.padding.to(torch.bool)
         return self.value.new_zeros(self.rows, self.length, dtype=torch.bool)
 
     def append(self, new: KVCache) -> KVCache:
-        """Apply a pending reordering and append the keys and values of a step."""
-        key = None
-        if self.key is not None and new.key is not None:
-            key = append_tokens(self.key, new.key, self.order)
-        value = append_tokens(self.value, new.value, self.order)
+        """Append the keys and values of a step."""
+        key, value = self._past()
+        if key is not None and new.key is not None:
+            key = key.append(new.key)
         padding = None
         if self.padding is not None or new.padding is not None:
             padding = torch.cat((self.padding_mask, new.padding_mask), dim=1)
-        return self._replace(key=key, value=value, padding=padding, order=None)
+        return self._with_past(key, value.append(new.value))._replace(padding=padding)
 
     def reorder(self, new_order: Tensor) -> KVCache:
         """Follow a beam search; keys that several rows share stay where these change places."""
@@ -86,21 +85,30 @@ class KVCache(NamedTuple):
 
     def _select(self, rows: Tensor) -> KVCache:
         padding = None if self.padding is None else self.padding.index_select(0, rows)
-        return self._replace(padding=padding, order=compose_orders(self.order, rows))
+        return self._change_past(lambda past: past.reorder(rows))._replace(padding=padding)
 
-    def apply_reorder(self) -> KVCache:
-        """Move keys and values to the rows where they belong."""
-        key = None if self.key is None else apply_reorder(self.key, self.order)
-        return self._replace(key=key, value=apply_reorder(self.value, self.order), order=None)
-
-    def slice_keys(self, start: int, end: int) -> KVCache:
-        """Keep the keys from index ``start`` up to, not including, ``end``."""
-        return self._replace(
-            key=None if self.key is None else self.key[:, :, start:end],
-            value=self.value[:, :, start:end],
-            padding=None if self.padding is None else self.padding[:, start:end],
-            key_position=self.key_position + start,
+    def keep_last(self, count: int) -> KVCache:
+        """Forget all keys but the last ``count``."""
+        if self.length <= count:
+            return self
+        first = self.length - count
+        return self._change_past(lambda past: past.keep_last(count))._replace(
+            padding=None if self.padding is None else self.padding[:, first:],
+            key_position=self.key_position + first,
         )
+
+    def _past(self) -> tuple[PastTokens | None, PastTokens]:
+        if self.past_value is not None:
+            return self.past_key, self.past_value
+        return None if self.key is None else PastTokens.of(self.key), PastTokens.of(self.value)
+
+    def _change_past(self, change: Callable[[PastTokens], PastTokens]) -> KVCache:
+        key, value = self._past()
+        return self._with_past(None if key is None else change(key), change(value))
+
+    def _with_past(self, key: PastTokens | None, value: PastTokens) -> KVCache:
+        heads = None if key is None else key.heads
+        return self._replace(key=heads, value=value.heads, past_key=key, past_value=value)
 
     def repeat_rows(self, times: int) -> KVCache:
         """Give each of ``times`` rows of queries a row of keys of its own."""
@@ -137,19 +145,17 @@ class KVCache(NamedTuple):
             rows_per_key: rows of queries that shared each row of keys.
             max_keys: the most keys that a later query can see; None sets no limit.
         """
-        first = 0 if max_keys is None else max(0, self.length - max_keys)
-        kept = self.slice_keys(first, self.length) if first else self
+        kept = self if max_keys is None else self.keep_last(max_keys)
         return kept._replace(
             query_position=self.query_position + positions, rows_per_key=rows_per_key
         )
 
     def to_fairseq(self) -> dict[str, Tensor | None]:
         """Pack as ``fairseq.modules.MultiheadAttention`` keeps its own."""
-        cache = self.apply_reorder()
         return {
-            "prev_key": cache.key,
-            "prev_value": cache.value,
-            "prev_key_padding_mask": cache.padding,
+            "prev_key": self.key,
+            "prev_value": self.value,
+            "prev_key_padding_mask": self.padding,
         }
 
     @classmethod

@@ -386,7 +386,7 @@ class RelativeMultiheadAttention(IncrementalModule):
         """Project the keys and values of this call, or take and extend those of earlier ones."""
         past = inputs.cache if isinstance(inputs.cache, KVCache) else None
         if past is not None and inputs.static_kv:
-            kv = past.apply_reorder()
+            kv = past
         else:
             kv = self._project_key_value(inputs.key, inputs.value, inputs.padding)
             kv = kv if past is None else past.append(kv)
