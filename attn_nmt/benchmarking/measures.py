@@ -11,6 +11,7 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,9 +91,14 @@ def peak_memory(make: Callable[..., Step], *arguments: Any) -> int:
     """Return the bytes that the first step of ``make(*arguments)`` adds; on a GPU, its peak.
 
     The step runs in a process of its own.
+
+    Raises:
+        BrokenProcessPool: if that process is killed, as for too much memory.
     """
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak_memory, (make, *arguments))
+    # Not multiprocessing's Pool, which would kill the process, before it has cleaned up after its
+    # imports, and wait for ever if somebody else did.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        return executor.submit(_peak_memory, make, *arguments).result()
 
 
 def _peak_memory(make: Callable[..., Step], *arguments: Any) -> int:

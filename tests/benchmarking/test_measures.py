@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 
 import pytest
@@ -33,6 +35,11 @@ def test_peak_memory_is_that_of_the_first_step() -> None:
     small, large = (peak_memory(partial, torch.ones, size * 2**18) for size in (20, 120))
     assert 90 < (large - small) / 2**20 < 110
     assert 10 < small / 2**20 < 60, "what the process held before the step does not count"
+
+
+def test_a_step_that_is_killed_is_not_waited_for() -> None:
+    with pytest.raises(BrokenProcessPool):
+        peak_memory(partial, os._exit, 9)
 
 
 def test_the_exponent_is_one_if_linear_and_two_if_quadratic() -> None:
