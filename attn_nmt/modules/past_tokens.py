@@ -162,7 +162,8 @@ def find_moves(origins: Tensor | None, rows: int, length: int, order: Tensor) ->
     return _find_moves_once(origins, rows, length, order, order._version)
 
 
-@lru_cache(maxsize=1)
+# More than one, as keys of the source may move beside those of the target.
+@lru_cache(maxsize=4)
 def _find_moves_once(
     origins: Tensor | None, rows: int, length: int, order: Tensor, _version: int
 ) -> Moves:
