@@ -95,8 +95,8 @@ def peak_memory(make: Callable[..., Step], *arguments: Any) -> int:
     Raises:
         BrokenProcessPool: if that process is killed, as for too much memory.
     """
-    # Not multiprocessing's Pool, which would kill the process, before it has cleaned up after its
-    # imports, and wait for ever if somebody else did.
+    # Not multiprocessing's Pool: it kills the process before that has cleaned up after its imports,
+    # and waits for ever if something else killed it.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
         return executor.submit(_peak_memory, make, *arguments).result()
 

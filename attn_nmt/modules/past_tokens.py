@@ -1,8 +1,8 @@
 """What a module keeps of each earlier token while it decodes, and how that follows a beam search.
 
 Before every step of a search its rows change places. Little changes with them: a row and the one
-whose place it takes mostly continue the same hypothesis, and differ in the last tokens, with beam 5
-in two or three. So the tokens of all rows stay in one buffer, and only those that differ move.
+whose place it takes mostly continue the same hypothesis, and differ in the last tokens. So the
+tokens of all rows stay in one buffer, and on a CPU only those that differ move.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ class PastTokens:
             # Which tokens differ, the host would have to wait for.
             return self._copy(new_order, None)
         moves = find_moves(self.origins, self.rows, self.base + self.end, new_order)
-        if moves.position is None or not self.is_own:
+        if moves.tokens is None or not self.is_own:
             return self._copy(new_order, moves.origins)
-        self._move(moves.position, moves.source, moves.target)
+        self._move(*moves.tokens)
         return replace(self, rows=len(new_order), origins=moves.origins)
 
     def keep_last(self, count: int) -> PastTokens:
@@ -123,7 +123,7 @@ class PastTokens:
         return replace(self, buffer=buffer, start=0, end=length, base=base, is_own=True)
 
     def _move(self, position: Tensor, source: Tensor, target: Tensor) -> None:
-        """Move tokens within the buffer, all at once, to ``target`` from ``source``, both rows."""
+        """Move tokens within the buffer, all at once, from row ``source`` to row ``target``."""
         if self.base + self.start > 0:
             is_kept = position >= self.base + self.start
             position, source, target = position[is_kept], source[is_kept], target[is_kept]
@@ -138,14 +138,12 @@ class Moves(NamedTuple):
 
     Shape:
         - origins: (R, L), see :class:`PastTokens`, in the new order
-        - position, source, target: (N), for each token that a row does not have yet: where it
-          stands, in which row, and which row needs it; None = most tokens of most rows
+        - tokens: three times (N), for each token that a row does not have yet: its position, the
+          row that has it, and the row that needs it; None = more than half of all
     """
 
     origins: Tensor
-    position: Tensor | None
-    source: Tensor
-    target: Tensor
+    tokens: tuple[Tensor, Tensor, Tensor] | None
 
 
 def find_moves(origins: Tensor | None, rows: int, length: int, order: Tensor) -> Moves:
@@ -180,5 +178,5 @@ def _find_moves(origins: Tensor | None, rows: int, length: int, order: Tensor) -
         # (R, L) -> (L, R), so that what is close in memory moves together
         position, target = (after != before[: len(order)]).T.nonzero(as_tuple=True)
         if 2 * len(position) <= after.numel():
-            return Moves(after, position, order[target], target)
-    return Moves(after, None, order, order)
+            return Moves(after, (position, order[target], target))
+    return Moves(after, None)

@@ -157,22 +157,30 @@ def elements(state: dict[str, Any]) -> int:
     return sum(tensor.numel() for tensor in kept if isinstance(tensor, torch.Tensor))
 
 
+@pytest.mark.parametrize("learning", [False, True])
 @pytest.mark.parametrize(
     ("terms", "span", "most"),
     [("0010", None, 0), ("0000", None, 0), ("1111", 5, 4), ("0001", 5, 4)],
 )
-def test_the_cache_does_not_grow(terms: str, span: int | None, most: int) -> None:
+def test_the_cache_does_not_grow(terms: str, span: int | None, most: int, learning: bool) -> None:
     """Terms without query keep a mean and its energy, a span the keys within it."""
     module, state = build(terms, span=span, causal=True).eval(), {}
-    sizes = []
-    for _ in range(20):
-        module(torch.randn(1, BATCH, WIDTH).double(), incremental_state=state, need_weights=False)
+    sizes, buffers = [], []
+    for _ in range(100):
+        x = torch.randn(1, BATCH, WIDTH).double()
+        with torch.set_grad_enabled(learning):
+            module(x, incremental_state=state, need_weights=False)
         sizes.append(elements(state))
+        (cache,) = state.values()
+        if isinstance(cache, KVCache) and cache.past_value is not None:
+            buffers.append(len(cache.past_value.buffer))
     keys_and_values = 2 if module.terms.uses_key else 1
     # Of a mean, the energy of both heads.
     fixed = 2 * BATCH if most == 0 else 0
     assert sizes[-1] == max(most * keys_and_values, 1) * BATCH * WIDTH + fixed
     assert sizes[-1] == sizes[10]
+    assert bool(buffers) == bool(most)
+    assert not buffers or max(buffers) == buffers[10]
 
 
 def test_energies_far_apart_do_not_overflow() -> None:

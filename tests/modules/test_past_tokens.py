@@ -86,8 +86,8 @@ def test_few_tokens_move_within_the_buffer() -> None:
     assert torch.equal(past.heads[:, :, :-1], before[:, :, :-1])
     assert torch.equal(past.heads[:, :, -1:], new[order])
     moves = find_moves(past.origins, 4, 22, torch.tensor([1, 0, 2, 3]))
-    assert moves.position is not None
-    assert moves.position.tolist() == [21, 21]
+    assert moves.tokens is not None
+    assert [rows.tolist() for rows in moves.tokens] == [[21, 21], [1, 0], [0, 1]]
 
 
 def test_a_buffer_grows_seldom() -> None:
