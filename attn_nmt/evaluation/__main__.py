@@ -54,8 +54,8 @@ def main() -> None:
         flags = ["--model-overrides", _int8_override(checkpoint, flags), "--cpu", *flags]
     # On the disk of the checkpoint, so that each finished file can be moved atomically.
     scratch = unfinished_path(checkpoint.parent / name)
-    scratch.mkdir()
     try:
+        scratch.mkdir()
         _evaluate(checkpoint, args.data_bin, card, args.gen_subset, scratch, flags)
         _move_files(scratch, checkpoint.parent / name)
         (checkpoint.parent / name / FAILED_LOG).unlink(missing_ok=True)
@@ -67,7 +67,7 @@ def main() -> None:
         shutil.move(scratch / LOG, log)
         raise UsageError(f"{error}\nThe full log is in {log}.") from None
     finally:
-        shutil.rmtree(scratch)
+        shutil.rmtree(scratch, ignore_errors=True)  # a signal may come before mkdir
 
 
 def _parser() -> ArgumentParser:

@@ -188,3 +188,20 @@ def test_a_reference_of_another_length_is_refused(
         f"error: {reference} must have 100 lines as the data card says, but has 101."
     ]
     assert result.stdout == ""
+
+
+def test_a_signal_right_after_the_scratch_directory_is_made_leaves_none(
+    data_bin: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(trained / "checkpoint_last.pt", tmp_path)
+    make = Path.mkdir
+
+    def interrupted(path: Path, *args: Any, **kwargs: Any) -> None:
+        make(path, *args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "mkdir", interrupted)
+    monkeypatch.setattr("sys.argv", ["evaluate", str(tmp_path), str(data_bin)])
+    with pytest.raises(KeyboardInterrupt):
+        evaluation.main()
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint_last.pt"]

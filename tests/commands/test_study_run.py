@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pickle
 import re
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ import pytest
 import torch
 from submitit import SlurmJob
 from support import fake_slurm
-from support.commandline import ROOT, SMALL, run_command
+from support.commandline import ROOT, SMALL, run_command, shared_directory
 
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError
@@ -96,12 +98,31 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_grid(tmp_path_factory.mktemp("grid") / "own.yaml", [FAILING, GOOD])
 
 
-@pytest.fixture(scope="module")
-def first_start(data_bin: Path, grid: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+@pytest.fixture(scope="session")
+def first_start(data_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The directory of both cells, and what was printed."""
-    out = tmp_path_factory.mktemp("first") / "runs"
-    words = process("run", *arguments(grid, data_bin, out, "--average", 3))
-    return out, run_command(*words, check=False)
+
+    def make(directory: Path) -> None:
+        grid = write_grid(directory / "own.yaml", [FAILING, GOOD])
+        words = process("run", *arguments(grid, data_bin, directory / "runs", "--average", 3))
+        (directory / "printed").write_bytes(pickle.dumps(run_command(*words, check=False)))
+
+    directory = shared_directory(tmp_path_factory, "first_start", make)
+    return directory / "runs", pickle.loads((directory / "printed").read_bytes())
+
+
+@pytest.fixture
+def no_other_start(first_start: Any) -> Iterator[None]:
+    """Keep the tests of other processes from starting these cells again meanwhile.
+
+    What the failing cell was last started with is restored for them.
+    """
+    command = directory_of(first_start[0], FAILING) / "command.sh"
+    with (first_start[0].parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = command.read_bytes()
+        yield
+        command.write_bytes(before)
 
 
 def test_a_cell_that_fails_is_reported_and_the_others_are_trained_and_scored(
@@ -173,6 +194,7 @@ def test_a_grid_of_learning_rates_is_trained_kept_and_reported(
     assert "differ in flags" not in report
 
 
+@pytest.mark.usefixtures("no_other_start")
 def test_the_commands_are_those_of_plan(first_start: Any, grid: Path, data_bin: Path) -> None:
     out, _ = first_start
     words = process("plan", *arguments(grid, data_bin, out, "--average", 3))
@@ -187,6 +209,7 @@ def test_the_commands_are_those_of_plan(first_start: Any, grid: Path, data_bin: 
     assert [shlex.join(content["train"]), shlex.join(content["evaluate"])] == scripts[1]
 
 
+@pytest.mark.usefixtures("no_other_start")
 def test_a_second_start_keeps_finished_runs_and_repeats_failed_ones(
     first_start: Any,
     grid: Path,
@@ -225,6 +248,7 @@ def test_finished_runs_can_be_compared(first_start: Any, data_bin: Path) -> None
     assert rows[1]["reference"] == str(data_bin.parent / "raw" / "test.de")
 
 
+@pytest.mark.usefixtures("no_other_start")
 def test_other_flags_are_refused_before_anything_runs(
     first_start: Any, data_bin: Path, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -239,6 +263,7 @@ def test_other_flags_are_refused_before_anything_runs(
     assert capsys.readouterr().out == "" and not directory_of(out, 2).exists()
 
 
+@pytest.mark.usefixtures("no_other_start")
 def test_other_log_intervals_do_not_refuse_a_resume(
     first_start: Any, grid: Path, data_bin: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,7 +34,9 @@ LENGTH = 50
 _LAST_LINES = 30
 _POLL_INTERVAL = 0.2
 _SIGNAL_DELAY = 0.5
-_STOP_TIMEOUT = 10.0
+# More than what a command gives its own children, or it would be killed before it has cleaned up;
+# less than the 30 seconds that SLURM gives this process.
+_STOP_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True)
