@@ -12,10 +12,16 @@ import ctypes
 import os
 import runpy
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
+_STOP_TIMEOUT = 10.0
 
 
 def die_with(parent: int) -> Callable[[], None] | None:
@@ -33,6 +39,64 @@ def die_with(parent: int) -> Callable[[], None] | None:
             os._exit(1)
 
     return preexec
+
+
+@contextmanager
+def running(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """Start a child that ends at the latest with the block, by SIGTERM and then by SIGKILL.
+
+    Args:
+        command: its words.
+        options: of ``subprocess.Popen``, besides ``preexec_fn``.
+
+    Raises:
+        OSError: if it cannot be started.
+    """
+    with ExitStack() as stack:
+        with interrupts_delayed():
+            process = subprocess.Popen(command, preexec_fn=die_with(os.getpid()), **options)
+            stack.callback(_stop, process)
+        yield process
+
+
+def _stop(process: subprocess.Popen[Any]) -> None:
+    process.terminate()  # no effect if it has ended
+    try:
+        process.wait(_STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def interrupts_delayed() -> Iterator[None]:
+    """Delay SIGINT and SIGTERM until the end of the block.
+
+    A child must be started in such a block if it has a ``preexec_fn``: the process then forks with
+    Python's fork handlers, and what a signal raises in one of them is ignored. Python delivers
+    signals to the main thread only, so in other threads there is nothing to delay.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+
+    def handler(signum: int, frame: FrameType | None) -> None:
+        received.append(signum)
+
+    # An ignored signal stays so, since a child inherits that.
+    original = {
+        number: signal.signal(number, handler)
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, old_handler in original.items():
+            signal.signal(number, old_handler)
+        if received:
+            signal.raise_signal(received[0])
 
 
 def bind_forks() -> None:

@@ -172,10 +172,11 @@ def binarise(stage: Path, workers: int, langs: Languages) -> None:
     command += ["--destdir", str(stage / "data-bin")]
     for split in SPLITS:
         command += [f"--{split}pref", str(stage / "subwords" / split)]
-    preexec = child_processes.die_with(os.getpid())
-    result = subprocess.run(command, capture_output=True, text=True, preexec_fn=preexec)
-    if result.returncode:
-        last = (result.stderr.strip().splitlines() or ["no message"])[-1]
+    pipe = subprocess.PIPE
+    with child_processes.running(command, stdout=pipe, stderr=pipe, text=True) as process:
+        _, errors = process.communicate()
+    if process.returncode:
+        last = (errors.strip().splitlines() or ["no message"])[-1]
         raise UsageError(f"fairseq-preprocess must succeed, but failed with: {last}")
     # Its log names the staging directory, which is about to be renamed.
     (stage / "data-bin" / "preprocess.log").unlink(missing_ok=True)

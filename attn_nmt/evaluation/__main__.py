@@ -67,7 +67,8 @@ def main() -> None:
         shutil.move(scratch / LOG, log)
         raise UsageError(f"{error}\nThe full log is in {log}.") from None
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)  # a signal may come before mkdir
+        if scratch.exists():  # not if a signal came before it was made
+            shutil.rmtree(scratch)
 
 
 def _parser() -> ArgumentParser:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -12,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from attn_nmt.child_log import LogReader, reason, warning_in
-from attn_nmt.child_processes import die_with
+from attn_nmt.child_processes import running
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
 from attn_nmt.progress import Progress, cut
@@ -26,7 +25,6 @@ _HYPOTHESIS = re.compile(r"H-(\d+)\t\S+\t?(.*)")
 
 LOG, FAILED_LOG = "generate.log", "generate-failed.log"
 _POLL_INTERVAL = 0.1
-_STOP_TIMEOUT = 10.0
 
 
 class GenerateFailed(UsageError):
@@ -51,13 +49,8 @@ def generate(
     log = directory / LOG
     with log.open("wb", buffering=0) as output:
         output.write(f"$ {shlex.join(command)}\n".encode())
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, preexec_fn=die_with(os.getpid())
-        )
-    try:
-        _show(process, log, f"translating {split} with {checkpoint.name}")
-    finally:
-        _stop(process)
+        with running(command, stdout=output, stderr=subprocess.STDOUT) as process:
+            _show(process, log, f"translating {split} with {checkpoint.name}")
     if process.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         raise GenerateFailed(reason(lines, process.returncode))
@@ -83,16 +76,6 @@ def _show(process: subprocess.Popen[bytes], log: Path, what: str) -> None:
                 return
             progress.refresh()
             time.sleep(_POLL_INTERVAL)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the process if it still runs."""
-    process.terminate()
-    try:
-        process.wait(_STOP_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def read_hypotheses(path: Path, *, sentences: int) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from attn_nmt.child_processes import die_with
+from attn_nmt.child_processes import die_with, interrupts_delayed
 from attn_nmt.command_line import UsageError
 from attn_nmt.training.command import Command
 from attn_nmt.training.display import TrainingDisplay
@@ -69,14 +69,15 @@ def run_together(commands: Sequence[Command], display: TrainingDisplay | None = 
                 if output is not None:
                     output.write(f"$ {shlex.join(command.argv)}\n".encode())
                 environment = {**os.environ, **command.environment}
-                process = subprocess.Popen(
-                    command.argv,
-                    env=environment,
-                    preexec_fn=preexec,
-                    stdout=output,
-                    stderr=None if output is None else subprocess.STDOUT,
-                )
-                processes.append(process)
+                with interrupts_delayed():
+                    process = subprocess.Popen(
+                        command.argv,
+                        env=environment,
+                        preexec_fn=preexec,
+                        stdout=output,
+                        stderr=None if output is None else subprocess.STDOUT,
+                    )
+                    processes.append(process)
             _wait(processes, display)
         finally:
             _stop(processes)

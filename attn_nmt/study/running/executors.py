@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Event
-from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from attn_nmt.child_processes import interrupts_delayed
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.grids.runs import Run
 from attn_nmt.study.running.cell import Outcome, StepFailed, failed, finished, run_cell
@@ -122,7 +120,7 @@ class _JobMonitor:
         """Submit as many runs as there is room for, and update the futures."""
         if self._waiting:
             # An interrupt must find every job that it is to cancel.
-            with _interrupts_delayed():
+            with interrupts_delayed():
                 jobs = self._queue.submit([run for run, _ in self._waiting])
                 pairs, self._waiting = self._waiting[: len(jobs)], self._waiting[len(jobs) :]
                 self._submitted += [(*pair, job) for pair, job in zip(pairs, jobs, strict=True)]
@@ -166,23 +164,3 @@ def _outcome(run: Run, job: Job[Outcome]) -> Outcome:
     except UncompletedJobError as error:
         text = f"Job {job.job_id} must return a result, but returned none and is {job.state}"
         return failed(run, StepFailed(f"{text}; see {job.paths.stderr}.\n\n{error}"))
-
-
-@contextmanager
-def _interrupts_delayed() -> Iterator[None]:
-    """Delay SIGINT and SIGTERM until the end of the block."""
-    received: list[int] = []
-
-    def handler(signum: int, frame: FrameType | None) -> None:
-        received.append(signum)
-
-    original = {
-        number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, old_handler in original.items():
-            signal.signal(number, old_handler)
-        if received:
-            signal.raise_signal(received[0])
