@@ -11,10 +11,12 @@ answer_help "$@"
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 bash scripts/setup.sh || exit 1
 use_environment
-# One process per core; more threads would only wait for each other. A process that has finished
-# takes over tests of another: files differ in length.
+# One thread for each process; more would only wait for each other. One process more than cores: many
+# tests wait, for files to reach the disk or for a process to end. A process that has finished takes
+# over tests of another: files differ in length.
 export OMP_NUM_THREADS=1
-pytest=(python3 -m pytest --numprocesses auto --dist worksteal)
+processes=$(($(python3 -c 'import os; print(len(os.sched_getaffinity(0)))') + 1))
+pytest=(python3 -m pytest --numprocesses "$processes" --dist worksteal)
 
 if [[ ${1:-} == --core ]]; then
   shift

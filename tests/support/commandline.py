@@ -103,13 +103,14 @@ _SERVER = """
 import json, os, sys
 replies = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # fairseq logs to standard output when it is imported
-from fairseq_cli import train, validate, generate, hydra_train  # train first, for its log format
+from fairseq_cli import train, validate, generate, interactive, hydra_train  # train's log format
 for line in sys.stdin:
-    command, arguments, cwd, output = json.loads(line)
+    command, arguments, cwd, given, output = json.loads(line)
     if pid := os.fork():
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), file=replies, flush=True)
     else:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(os.open(given, os.O_RDONLY), 0)
+        sys.stdin = os.fdopen(0)
         os.dup2(os.open(output, os.O_WRONLY | os.O_APPEND), 1)
         os.dup2(1, 2)
         os.chdir(cwd)
@@ -130,17 +131,22 @@ def _server() -> subprocess.Popen[str]:
     )
 
 
-def fairseq(command: str, *arguments: object, check: bool = True) -> str:
-    """Run fairseq-train, -validate, -generate or -hydra-train and return its output.
+def fairseq(command: str, *arguments: object, check: bool = True, stdin: str = "") -> str:
+    """Run one of the fairseq commands that the server imports and return its output.
 
     Like :func:`run_command`, but without the seconds that it takes to import PyTorch and fairseq.
     """
     server = _server()
     assert server.stdin is not None
     assert server.stdout is not None
-    with tempfile.NamedTemporaryFile(encoding="utf-8", mode="r") as output:
+    with (
+        tempfile.NamedTemporaryFile(encoding="utf-8", mode="w") as given,
+        tempfile.NamedTemporaryFile(encoding="utf-8", mode="r") as output,
+    ):
+        given.write(stdin)
+        given.flush()
         words = [str(argument) for argument in arguments]
-        request = [command.replace("-", "_"), words, str(ROOT), output.name]
+        request = [command.replace("-", "_"), words, str(ROOT), given.name, output.name]
         print(json.dumps(request), file=server.stdin, flush=True)
         status = int(server.stdout.readline())
         log = output.read()
