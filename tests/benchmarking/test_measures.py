@@ -18,7 +18,7 @@ from attn_nmt.benchmarking.measures import interleaved, multiply_adds, peak_memo
 def test_steps_take_turns_and_the_ratio_is_that_of_each_round() -> None:
     order: list[str] = []
     times = interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 2)
-    assert order == ["a", "b"] * 3
+    assert order == ["a", "b"] * 4
     assert [len(seconds) for seconds in times.values()] == [2, 2]
     own, baseline = [1.0, 9.0, 4.0], [2.0, 3.0, 4.0]
     assert ratio(own, baseline) == (statistics.median([0.5, 3.0, 1.0]), 0.75, 2.0)
