@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import pkgutil
 import re
 import runpy
 import shlex
-import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 from fairseq import options as fairseq_options
-from support.commandline import BIN, ROOT, run_command, shared_directory
+from support.commandline import BIN, ROOT, run_attn_nmt, run_command, shared_directory
 
 import attn_nmt.models  # noqa: F401  registers the architectures
-from attn_nmt.__main__ import console, main
+from attn_nmt.__main__ import main
 from attn_nmt.data.lines import write_raw
 from attn_nmt.data_card import DataCard
 from attn_nmt.training import command as training_command
@@ -147,27 +144,21 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(command: str, directory: Path) -> None:
-    """Run a command by a shell or, if it needs none, in a fork, which has imported everything."""
-    if not command.startswith("attn-nmt ") or re.search("[<>$|&;]", command):
+    """Run a command by a shell or, if all that it needs are files to read and write, in a fork."""
+    if not command.startswith("attn-nmt ") or re.search("[$|&;]", command):
         run_command("bash", "-euo", "pipefail", "-c", command, cwd=directory)
         return
-    output = directory / "output"
-    child = multiprocessing.get_context("fork").Process(
-        target=_as_attn_nmt, args=(shlex.split(command), directory, output)
-    )
-    child.start()
-    child.join()
-    assert child.exitcode == 0, f"{command}\n{output.read_text('utf-8')[-3000:]}"
-
-
-def _as_attn_nmt(words: list[str], directory: Path, output: Path) -> None:
-    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for stream in (1, 2):
-        os.dup2(descriptor, stream)
-    sys.stdout, sys.stderr = (os.fdopen(stream, "w") for stream in (1, 2))
-    os.chdir(directory)
-    sys.argv = words
-    console()
+    _, *words = shlex.split(command)
+    files = {}
+    for sign in "<>":
+        if sign in words:
+            at = words.index(sign)
+            files[sign] = directory / words[at + 1]
+            del words[at : at + 2]
+    stdin = files["<"].read_text(encoding="utf-8") if "<" in files else None
+    printed = run_attn_nmt(*words, cwd=directory, stdin=stdin).stdout
+    if ">" in files:
+        files[">"].write_text(printed, encoding="utf-8")
 
 
 def _write_own_text(directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""evaluate.sh: labelled scores, what it keeps, averages, parts of a corpus, and bad input."""
+"""evaluate: labelled scores, what it keeps, averages, parts of a corpus, and bad input."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.commandline import copies, refusal, run_command
+from support.commandline import copies, refusal, run_attn_nmt
 
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.data_card import FILE_NAME
@@ -48,7 +48,7 @@ def test_the_last_checkpoints_are_averaged_and_translate_any_split(
     data_bin: Path, trained: Path
 ) -> None:
     flags = ("--average", 2, "--gen-subset", "valid", "--beam", 3)
-    scored = run_command("bash", "scripts/evaluate.sh", trained, data_bin, *flags)
+    scored = run_attn_nmt("evaluate", trained, data_bin, *flags)
     last = scored.stdout.splitlines()[-1]
     assert json.loads(last)["bleu"] > 90
     directory = trained / "evaluation-valid-average2"
@@ -82,7 +82,7 @@ def test_8_bits_are_scored_beside_the_rest(data_bin: Path, trained: Path, tmp_pa
     state = torch.load(trained / "checkpoint_best.pt")
     del state["cfg"]["model"]["int8"]
     torch.save(state, tmp_path / "older.pt")
-    scored = run_command("bash", "scripts/evaluate.sh", tmp_path / "older.pt", data_bin, "--int8")
+    scored = run_attn_nmt("evaluate", tmp_path / "older.pt", data_bin, "--int8")
     assert json.loads(scored.stdout.splitlines()[-1])["bleu"] > 95
     log = (tmp_path / "evaluation-test-int8" / "generate.log").read_text()
     assert "'int8': True" in log
@@ -138,7 +138,7 @@ def test_the_best_is_scored_where_too_few_are_kept_for_an_average(
 ) -> None:
     shutil.copy(trained / "checkpoint_best.pt", tmp_path)
     flags = ("--average", 5, "--or-best")
-    scored = run_command("bash", "scripts/evaluate.sh", tmp_path, data_bin, *flags)
+    scored = run_attn_nmt("evaluate", tmp_path, data_bin, *flags)
     assert scored.stdout.splitlines() == evaluated
     assert (tmp_path / "evaluation-test" / "scores.json").is_file()
 
@@ -180,9 +180,7 @@ def test_a_reference_of_another_length_is_refused(
     shutil.copytree(data_bin.parent, tmp_path / "corpus")
     reference = tmp_path / "corpus" / "raw" / "test.de"
     reference.write_text(reference.read_text() + "noch ein Satz\n")
-    result = run_command(
-        "bash", "scripts/evaluate.sh", trained, tmp_path / "corpus" / "data-bin", check=False
-    )
+    result = run_attn_nmt("evaluate", trained, tmp_path / "corpus" / "data-bin", check=False)
     assert result.returncode == 1
     assert result.stderr.splitlines() == [
         f"error: {reference} must have 100 lines as the data card says, but has 101."

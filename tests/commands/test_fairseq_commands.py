@@ -49,12 +49,12 @@ def test_a_copy_task_is_learned_and_validated_as_in_training(data_bin: Path, tra
 
 def test_interactive_translates_standard_input(data_bin: Path, trained: Path) -> None:
     codes = data_bin.parent / "bpe.codes"
-    result = run_command(
-        *("fairseq-interactive", data_bin, "--user-dir", "attn_nmt"),
+    log = fairseq(
+        *("interactive", data_bin, "--user-dir", "attn_nmt"),
         *("--path", trained / "checkpoint_best.pt", "--bpe", "subword_nmt", "--bpe-codes", codes),
         stdin="ba do ki\n",
     )
-    translation = next(line for line in result.stdout.splitlines() if line.startswith("D-0"))
+    translation = next(line for line in log.splitlines() if line.startswith("D-0"))
     assert translation.endswith("\tba do ki")
 
 
@@ -112,7 +112,7 @@ def test_hydra_trains_from_the_yaml_file(data_bin: Path, tmp_path: Path) -> None
     )
     before = repository()
     places = (f"task.data={data_bin}", f"checkpoint.save_dir={tmp_path / 'run'}")
-    run_command("fairseq-hydra-train", *HYDRA, *places, *small)
+    fairseq("hydra-train", *HYDRA, *places, *small)
     assert repository() == before
     assert {"checkpoint_last.pt", "hydra_train.log"} <= {
         path.name for path in (tmp_path / "run").iterdir()

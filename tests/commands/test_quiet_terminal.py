@@ -9,13 +9,12 @@ import re
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import time
 from pathlib import Path
 
 import pytest
-from support.commandline import BIN, RECIPE, ROOT, SMALL, fairseq, run_command
+from support.commandline import BIN, RECIPE, ROOT, SMALL, fairseq, run_attn_nmt, run_command
 
 from attn_nmt.training import save_dir
 
@@ -55,7 +54,7 @@ def test_training_shows_its_progress_and_keeps_the_whole_log(
     assert "'_name': None, 'common'" in first and "train_inner" in first
 
     json_log = ("--log-format", "json", "--log-interval", 2, "--max-update", 24)
-    again = quiet(run_command(*words, *json_log))
+    again = quiet(run_attn_nmt("train", *words[2:], *json_log))
     assert any(
         re.match("resuming from checkpoint_last.pt: epoch ., update 22", line) for line in again
     )
@@ -65,7 +64,7 @@ def test_training_shows_its_progress_and_keeps_the_whole_log(
     assert '"num_updates": "24"' in log.read_text().removeprefix(first)
     assert len(lines) < 15 and len(again) < 15
 
-    done = quiet(run_command(*words, "--max-update", 24))
+    done = quiet(run_attn_nmt("train", *words[2:], "--max-update", 24))
     assert any(line.startswith("training is finished: ") for line in done)
 
 
@@ -96,7 +95,7 @@ def test_evaluation_shows_scores_and_keeps_the_whole_log(
     assert f"log: {log}" in lines and len(lines) < 12
     assert "'_name': None, 'common'" in log.read_text()
     whole = log.read_text()
-    failed = run_command(*evaluate, "--beeam", 2, check=False)
+    failed = run_attn_nmt("evaluate", *evaluate[2:], "--beeam", 2, check=False)
     assert log.read_text() == whole, "the log of the scores must stay"
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr.splitlines() == [
@@ -104,7 +103,7 @@ def test_evaluation_shows_scores_and_keeps_the_whole_log(
         "unknown to it.",
         f"The full log is in {log.with_name('generate-failed.log')}.",
     ]
-    run_command(*evaluate)
+    run_attn_nmt("evaluate", *evaluate[2:])
     assert sorted(path.name for path in log.parent.glob("*.log")) == ["generate.log"]
 
 
@@ -170,7 +169,7 @@ def test_an_interrupted_training_ends_its_child_and_says_how_to_resume(
 
 MODEL = ("--arch", "attn_transformer_tiny")
 PLAIN = ("{data_bin}", "--user-dir", "attn_nmt", *RECIPE, "--save-dir", "{run}")
-RECIPE_TRAIN = ("{train}", "{data_bin}", "{run}")
+RECIPE_TRAIN = ("attn-nmt", "train", "attn_transformer_tiny", "{data_bin}", "{run}")
 
 
 @pytest.mark.parametrize(
@@ -204,7 +203,7 @@ RECIPE_TRAIN = ("{train}", "{data_bin}", "{run}")
             "but is unknown to it.",
         ),
         (
-            ("{train}", "{data_bin}", "{file}/run"),
+            ("attn-nmt", "train", "attn_transformer_tiny", "{data_bin}", "{file}/run"),
             "SAVE_DIR must be a directory, but {file} is not one.",
         ),
         (
@@ -213,7 +212,7 @@ RECIPE_TRAIN = ("{train}", "{data_bin}", "{run}")
             "out, and `attn-nmt path` prints where this package is.",
         ),
         (
-            ("{python}", "-m", "attn_nmt", "evaluate", "{file}", "{data_bin}", "--user-dir", "no"),
+            ("attn-nmt", "evaluate", "{file}", "{data_bin}", "--user-dir", "no"),
             f"--user-dir must be a directory, but no is not one in {ROOT}; it may be left out, and "
             "`attn-nmt path` prints where this package is.",
         ),
@@ -224,13 +223,13 @@ def test_an_error_is_one_sentence_and_nothing_else(
 ) -> None:
     file = tmp_path / "file"
     file.touch()
-    names = {"data_bin": data_bin, "run": tmp_path / "run", "file": file, "python": sys.executable}
-    split = [part for word in words for part in (TRAIN if word == "{train}" else (word,))]
-    command = [word.format(**names) for word in map(str, split)]
+    names = {"data_bin": data_bin, "run": tmp_path / "run", "file": file}
+    command = [word.format(**names) for word in map(str, words)]
     if words[0] == "train":  # fairseq-train again, without the seconds of its start
         lines = fairseq(*command, check=False).splitlines()
     else:
-        result = run_command(*command, check=False)
+        run = run_command if words[0] == "fairseq-train" else run_attn_nmt
+        result = run(*command[run is run_attn_nmt :], check=False)
         assert result.returncode == 1
         lines = (result.stdout + result.stderr).splitlines()
     # fairseq's advice on tensorboardX comes before it has read --user-dir.

@@ -21,7 +21,7 @@ import pytest
 import torch
 from submitit import SlurmJob
 from support import fake_slurm
-from support.commandline import ROOT, SMALL, run_command, shared_directory
+from support.commandline import ROOT, SMALL, run_attn_nmt, shared_directory
 
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError
@@ -104,8 +104,9 @@ def first_start(data_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Any
 
     def make(directory: Path) -> None:
         grid = write_grid(directory / "own.yaml", [FAILING, GOOD])
-        words = process("run", *arguments(grid, data_bin, directory / "runs", "--average", 3))
-        (directory / "printed").write_bytes(pickle.dumps(run_command(*words, check=False)))
+        words = arguments(grid, data_bin, directory / "runs", "--average", 3)
+        printed = run_attn_nmt("study", "run", *words, check=False)
+        (directory / "printed").write_bytes(pickle.dumps(printed))
 
     directory = shared_directory(tmp_path_factory, "first_start", make)
     return directory / "runs", pickle.loads((directory / "printed").read_bytes())
@@ -173,20 +174,22 @@ def test_the_files_of_a_run_hold_its_result_configuration_and_environment(
 
 
 def test_a_grid_of_learning_rates_is_trained_kept_and_reported(
-    data_bin: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    data_bin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grid, out = tmp_path / "own.yaml", tmp_path / "runs"
     training = {"max_tokens": 1500, "tokens_per_update": 1500, "max_update": 4, "log_interval": 1}
     grid.write_text(json.dumps({"base": training, "vary": {"lr": [0.001, 0.00001]}}))
     words = (grid, "--size", "tiny", "--data-bin", data_bin, "--out", out, *SMALL)
     cells = ["lr=0.001", "lr=1e-05"]
-    assert [row[:3] for row in table(run(*words))[1:]] == [[cell, "1", "done"] for cell in cells]
+    rows = table(run_attn_nmt("study", "run", *words).stdout)[1:]
+    assert [row[:3] for row in rows] == [[cell, "1", "done"] for cell in cells]
     for cell_name, lr in zip(cells, (0.001, 0.00001), strict=True):
         content = result(out / "own" / cell_name / "seed1")
         assert (content["train_flags"], content["updates"]) == ({**training, "lr": lr}, 4)
         config = json.loads((out / "own" / cell_name / "seed1" / "config.json").read_text())
         assert config["optimization"]["lr"] == [lr]
-    assert [row[:3] for row in table(run(*words))[1:]] == [[cell, "1", "kept"] for cell in cells]
+    rows = table(run_attn_nmt("study", "run", *words).stdout)[1:]
+    assert [row[:3] for row in rows] == [[cell, "1", "kept"] for cell in cells]
     monkeypatch.setattr(sys, "argv", ["study", "report", str(out), "--baseline", cells[0]])
     main()
     report = (out / "report" / "own.md").read_text()
@@ -197,8 +200,8 @@ def test_a_grid_of_learning_rates_is_trained_kept_and_reported(
 @pytest.mark.usefixtures("no_other_start")
 def test_the_commands_are_those_of_plan(first_start: Any, grid: Path, data_bin: Path) -> None:
     out, _ = first_start
-    words = process("plan", *arguments(grid, data_bin, out, "--average", 3))
-    lines = run_command(*words).stdout.splitlines()
+    words = arguments(grid, data_bin, out, "--average", 3)
+    lines = run_attn_nmt("study", "plan", *words).stdout.splitlines()
     planned = [line for line in lines if line and not line.startswith("#")]
     scripts = [
         (directory_of(out, positions) / "command.sh").read_text().splitlines()[1:]
@@ -242,8 +245,8 @@ def test_a_second_start_keeps_finished_runs_and_repeats_failed_ones(
 def test_finished_runs_can_be_compared(first_start: Any, data_bin: Path) -> None:
     directory = directory_of(first_start[0], GOOD)
     systems = (directory, directory / "evaluation-test-average3")
-    words = process("compare", *systems, "--samples", 20, "--format", "json")
-    rows = [json.loads(line) for line in run_command(*words).stdout.splitlines()]
+    words = ("study", "compare", *systems, "--samples", 20, "--format", "json")
+    rows = [json.loads(line) for line in run_attn_nmt(*words).stdout.splitlines()]
     assert [round(row["bleu"], 2) for row in rows] == 2 * [result(directory)["scores"]["bleu"]]
     assert rows[1]["reference"] == str(data_bin.parent / "raw" / "test.de")
 
@@ -275,7 +278,7 @@ def test_other_log_intervals_do_not_refuse_a_resume(
 
 
 def test_a_run_interrupted_in_training_and_in_evaluation_resumes_to_the_same_result(
-    first_start: Any, data_bin: Path, tmp_path: Path, run: Run
+    first_start: Any, data_bin: Path, tmp_path: Path
 ) -> None:
     one = write_grid(tmp_path / "own.yaml", [GOOD])
     words = arguments(one, data_bin, tmp_path / "runs", "--average", 3)
@@ -286,13 +289,13 @@ def test_a_run_interrupted_in_training_and_in_evaluation_resumes_to_the_same_res
     assert not (directory / "result.json").exists() and not list(directory.glob(".evaluation-*"))
     log = (directory / "train.log").read_text()
 
-    assert table(run(*words))[1][2] == "done"
+    assert table(run_attn_nmt("study", "run", *words).stdout)[1][2] == "done"
     assert (directory / "train.log").read_text() == log
     require_same_result(directory, directory_of(first_start[0], GOOD))
 
 
 def test_an_interrupted_job_resumes_to_the_same_result(
-    first_start: Any, data_bin: Path, tmp_path: Path, run: Run
+    first_start: Any, data_bin: Path, tmp_path: Path
 ) -> None:
     one = write_grid(tmp_path / "own.yaml", [GOOD])
     words = arguments(one, data_bin, tmp_path / "runs", "--average", 3)
@@ -300,7 +303,7 @@ def test_an_interrupted_job_resumes_to_the_same_result(
     directory = directory_of(tmp_path / "runs", GOOD)
     require_interrupted_in_training(process("run", *words), directory)
 
-    run(*words)
+    run_attn_nmt("study", "run", *words)
     require_same_result(directory, directory_of(first_start[0], GOOD))
 
 

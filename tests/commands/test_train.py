@@ -17,7 +17,16 @@ from typing import Any
 
 import pytest
 import torch
-from support.commandline import BIN, ROOT, SMALL, fairseq, logged, refusal, run_command
+from support.commandline import (
+    BIN,
+    ROOT,
+    SMALL,
+    fairseq,
+    logged,
+    refusal,
+    run_attn_nmt,
+    run_command,
+)
 
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.training import __main__ as training
@@ -84,10 +93,8 @@ def test_two_processes_do_what_one_does_in_two_batches(data_bin: Path, tmp_path:
     log = tmp_path / "two" / "train.log"
     logs: list[str] = []
     for max_update in (4, 12):
-        printed = run_command(
-            *train_sh(data_bin, tmp_path / "two", *flags),
-            *("--max-update", max_update, "--processes", 2),
-        )
+        words = arguments(data_bin, tmp_path / "two", *flags, "--max-update", max_update)
+        printed = run_attn_nmt("train", *words, "--processes", 2)
         logs.append(log.read_text().removeprefix("".join(logs)))
         assert f"training: {max_update} of {max_update} updates, epoch" in printed.stderr
     first, second = logs
@@ -146,7 +153,7 @@ def test_the_last_five_checkpoints_are_kept_and_none_of_an_epoch(undisturbed: Pa
 
 def test_a_process_that_fails_ends_the_training(data_bin: Path, tmp_path: Path) -> None:
     wrong = ("--max-source-positions", 3, "--processes", 2)
-    result = run_command(*train_sh(data_bin, tmp_path / "run", *wrong), check=False)
+    result = run_attn_nmt("train", *arguments(data_bin, tmp_path / "run", *wrong), check=False)
     assert result.returncode == 1
     *_, sentence, stopped, place = result.stderr.splitlines()
     assert sentence.startswith("error: Size of sample #")
@@ -157,7 +164,7 @@ def test_a_process_that_fails_ends_the_training(data_bin: Path, tmp_path: Path) 
 def test_two_nodes_train_together(data_bin: Path, tmp_path: Path) -> None:
     """By the commands that are printed for the nodes, here both on this machine."""
     flags = ("--nodes", 2, "--master", f"127.0.0.1:{find_free_port()}", "--max-update", 2)
-    printed = run_command(*train_sh(data_bin, tmp_path / "run", *flags))
+    printed = run_attn_nmt("train", *arguments(data_bin, tmp_path / "run", *flags))
     lines = printed.stdout.splitlines()
     assert len(lines) == 2
     assert not (tmp_path / "run").exists()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.commandline import copies, refusal, run_command
+from support.commandline import copies, refusal, run_attn_nmt, run_command
 
 from attn_nmt import hub
 from attn_nmt.translate import main
 
 
 def translate(*words: object, text: str) -> list[str]:
-    result = run_command("bash", "scripts/translate.sh", *words, stdin=text)
+    result = run_attn_nmt("translate", *words, stdin=text)
     assert result.stderr == ""
     return result.stdout.split("\n")[:-1]
 

@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from attn_nmt.command_line import UsageError
 from attn_nmt.data.lines import Pairs
 from attn_nmt.data_card import DataCard
 from attn_nmt.evaluation.generate import read_hypotheses
+from support import preloaded as preloading
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -75,7 +76,6 @@ def run_command(
 
     One thread is much faster than two when other processes run: the two wait for each other.
     """
-    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     result = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -83,7 +83,7 @@ def run_command(
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": str(threads)},
+        env=_environment(threads),
     )
     if check and result.returncode:
         pytest.fail(f"{command} exited with {result.returncode}:\n{result.stderr[-3000:]}")
@@ -98,63 +98,71 @@ def refusal(main: Callable[[], None], *arguments: object) -> str:
     return str(error.value)
 
 
-# Imports fairseq once and forks for every command, which itself imports whatever is ours.
-_SERVER = """
-import json, os, sys
-replies = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)  # fairseq logs to standard output when it is imported
-from fairseq_cli import train, validate, generate, interactive, hydra_train  # train's log format
-for line in sys.stdin:
-    command, arguments, cwd, given, output = json.loads(line)
-    if pid := os.fork():
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), file=replies, flush=True)
-    else:
-        os.dup2(os.open(given, os.O_RDONLY), 0)
-        sys.stdin = os.fdopen(0)
-        os.dup2(os.open(output, os.O_WRONLY | os.O_APPEND), 1)
-        os.dup2(1, 2)
-        os.chdir(cwd)
-        sys.argv = [command, *arguments]
-        sys.exit(globals()[command].cli_main())
-"""
-
-
 @functools.cache
-def _server() -> subprocess.Popen[str]:
+def _preloaded() -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", _SERVER],
+        [sys.executable, preloading.__file__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env={**_environment(), "PYTHONPATH": str(ROOT)},
     )
 
 
-def fairseq(command: str, *arguments: object, check: bool = True, stdin: str = "") -> str:
-    """Run one of the fairseq commands that the server imports and return its output.
+def _environment(threads: int = 1) -> dict[str, str]:
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "OMP_NUM_THREADS": str(threads)}
 
-    Like :func:`run_command`, but without the seconds that it takes to import PyTorch and fairseq.
-    """
-    server = _server()
+
+def _run_preloaded(
+    words: Sequence[object], cwd: Path, stdin: str | None, joined: bool
+) -> subprocess.CompletedProcess[str]:
+    server = _preloaded()
     assert server.stdin is not None
     assert server.stdout is not None
     with (
-        tempfile.NamedTemporaryFile(encoding="utf-8", mode="w") as given,
-        tempfile.NamedTemporaryFile(encoding="utf-8", mode="r") as output,
+        tempfile.NamedTemporaryFile("w", encoding="utf-8") as given,
+        tempfile.NamedTemporaryFile("r", encoding="utf-8") as output,
+        tempfile.NamedTemporaryFile("r", encoding="utf-8") as errors,
     ):
-        given.write(stdin)
+        given.write(stdin or "")
         given.flush()
-        words = [str(argument) for argument in arguments]
-        request = [command.replace("-", "_"), words, str(ROOT), given.name, output.name]
+        request = {
+            "words": [str(word) for word in words],
+            "cwd": str(cwd),
+            "env": _environment(),
+            "stdin": given.name,
+            "stdout": output.name,
+            "stderr": output.name if joined else errors.name,
+        }
         print(json.dumps(request), file=server.stdin, flush=True)
         status = int(server.stdout.readline())
-        log = output.read()
-    if check and status:
-        pytest.fail(f"fairseq-{command} {words} exited with {status}:\n{log[-3000:]}")
-    if not check and not status:
-        pytest.fail(f"fairseq-{command} {words} must fail.")
-    return log
+        return subprocess.CompletedProcess(words, status, output.read(), errors.read())
+
+
+def run_attn_nmt(
+    *words: object, check: bool = True, cwd: Path = ROOT, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run ``attn-nmt`` in a fork, as :mod:`support.preloaded` does; fail as ``run_command``."""
+    result = _run_preloaded(("-m", "attn_nmt", *words), cwd, stdin, joined=False)
+    if check and result.returncode:
+        pytest.fail(f"attn-nmt {words} exited with {result.returncode}:\n{result.stderr[-3000:]}")
+    return result
+
+
+def fairseq(command: str, *arguments: object, check: bool = True, stdin: str = "") -> str:
+    """Run one of fairseq's commands in a fork, as :mod:`support.preloaded` does; return its output.
+
+    With ``check`` it must succeed, and without fail.
+    """
+    words = (f"fairseq-{command}", *arguments)
+    result = _run_preloaded(words, ROOT, stdin, joined=True)
+    if check and result.returncode:
+        pytest.fail(f"{words} exited with {result.returncode}:\n{result.stdout[-3000:]}")
+    if not check and not result.returncode:
+        pytest.fail(f"{words} must fail.")
+    return result.stdout
 
 
 def train(
