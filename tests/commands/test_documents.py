@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fairseq import options as fairseq_options
-from support.commandline import BIN, ROOT, run_attn_nmt, run_command, shared_directory
+from support.commandline import BIN, ROOT, fairseq, run_attn_nmt, run_command, shared_directory
 
 import attn_nmt.models  # noqa: F401  registers the architectures
 from attn_nmt.__main__ import main
@@ -145,10 +145,15 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(command: str, directory: Path) -> None:
     """Run a command by a shell or, if all that it needs are files to read and write, in a fork."""
-    if not command.startswith("attn-nmt ") or re.search("[$|&;]", command):
+    command = command.replace("$(attn-nmt path)", str(ROOT / "attn_nmt"))
+    if re.search("[$|&;]", command):
         run_command("bash", "-euo", "pipefail", "-c", command, cwd=directory)
         return
-    _, *words = shlex.split(command)
+    name, *words = shlex.split(command)
+    if name.startswith("fairseq-"):
+        fairseq(name.removeprefix("fairseq-"), *words, cwd=directory)
+        return
+    assert name == "attn-nmt", command
     files = {}
     for sign in "<>":
         if sign in words:

@@ -151,13 +151,19 @@ def run_attn_nmt(
     return result
 
 
-def fairseq(command: str, *arguments: object, check: bool = True, stdin: str = "") -> str:
+def fairseq(
+    command: str,
+    *arguments: object,
+    check: bool = True,
+    cwd: Path = ROOT,
+    stdin: str | None = None,
+) -> str:
     """Run one of fairseq's commands in a fork, as :mod:`support.preloaded` does; return its output.
 
     With ``check`` it must succeed, and without fail.
     """
     words = (f"fairseq-{command}", *arguments)
-    result = _run_preloaded(words, ROOT, stdin, joined=True)
+    result = _run_preloaded(words, cwd, stdin, joined=True)
     if check and result.returncode:
         pytest.fail(f"{words} exited with {result.returncode}:\n{result.stdout[-3000:]}")
     if not check and not result.returncode:
