@@ -27,6 +27,7 @@ PAGES = ("data", "training", "translating", "evaluation", "mechanisms", "study")
 OTHER_PAGES = (
     "performance",
     "results",
+    "attention",
     "troubleshooting",
     "architecture",
     "extending",
@@ -58,6 +59,8 @@ CHECKED_ONLY = {
     "attn-nmt evaluate runs/cldr data/cldr_en2de/data-bin --int8": "test_evaluate.py runs it",
     "attn-nmt evaluate runs/base": "needs the training on GPUs",
     "attn-nmt average --output runs/base": "needs the training on GPUs",
+    "attn-nmt study inspect runs/mechanisms": "needs a training of the study; test_inspect.py runs "
+    "others",
     "attn-nmt study run": "many trainings, or SLURM; test_study_run.py runs both",
     "attn-nmt study collect": "needs the results of `study run`; test_report.py runs it",
     "attn-nmt study report": "needs the results of `study run`; tests/study makes some",
