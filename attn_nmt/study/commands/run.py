@@ -81,8 +81,7 @@ def run_grid(options: Namespace) -> None:
         require_same_data(run)
     directory = grid_directory(options)
     directory.mkdir(parents=True, exist_ok=True)  # if this fails, it is one error, not one per run
-    cells = list(dict.fromkeys(run.cell.name for run in runs))
-    write_json(directory / PLAN, {"cells": cells, "seeds": options.seeds})
+    write_json(directory / PLAN, _plan(runs, options.seeds))
     try:
         outcomes = execute(runs, directory)
     except KeyboardInterrupt:  # and SIGTERM
@@ -98,6 +97,15 @@ def run_grid(options: Namespace) -> None:
             f"{FAILURE} of their directories."
         )
     print(f"next: {shlex.join(['attn-nmt', 'study', 'report', str(options.out)])}", file=sys.stderr)
+
+
+def _plan(runs: Sequence[Run], seeds: Sequence[int]) -> dict[str, Any]:
+    """Return the cells, the seeds, and the seeds of cells that have fewer."""
+    by_cell: dict[str, list[int]] = {}
+    for run in runs:
+        by_cell.setdefault(run.cell.name, []).append(run.seed)
+    fewer = {cell: own for cell, own in by_cell.items() if len(own) < len(seeds)}
+    return {"cells": list(by_cell), "seeds": seeds, **({"seeds_of": fewer} if fewer else {})}
 
 
 def _summary(run: Run, outcome: Outcome) -> Row:

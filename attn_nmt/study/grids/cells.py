@@ -31,6 +31,8 @@ class Cell:
     """Names of the flags in which the cells of a grid differ."""
     is_stock: bool = False
     """Whether this is fairseq's ``--arch transformer`` with the widths of the size."""
+    seeds: int | None = None
+    """How many of the plan's seeds are for it, the first ones; None for all."""
 
 
 def _paper_cell(name: str, compared_to: str | None = None) -> Cell:

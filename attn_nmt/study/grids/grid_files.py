@@ -24,11 +24,13 @@ Models and the training together, eight cells::
       tokens_per_update: [15000, 30000]
       adam_betas: ["(0.9, 0.98)", "(0.9, 0.997)"]
 
-Models that no product makes, the last one fairseq's own of the same widths, four cells::
+Models that no product makes, the last one fairseq's own of the same widths, and one with only the
+first of the plan's seeds, five cells::
 
     base: {dropout: 0.2}
     models:
       "1111": {}
+      "0000": {self_attn_terms: "0000", seeds: 1}
       0010-deformable: {self_attn_terms: "0010", deformable_kernel_size: 3}
       dynamic-kernel31: {self_attn_type: dynamic, conv_kernel_sizes: "31"}
       stock: {arch: transformer}
@@ -46,6 +48,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +64,8 @@ from attn_nmt.study.grids.cells import GRIDS, STOCK, Cell
 from attn_nmt.study.grids.training_flags import is_reserved, training_flags, value_type
 
 _SECTIONS = ("base", "vary", "models")
-_ARCH = "arch"
-"""The one key of a model in a file that is no flag of a cell."""
+_ARCH, _SEEDS = "arch", "seeds"
+"""The keys of a model in a file that are no flags of a cell."""
 _MAX_BYTES, _MAX_CELLS, _MAX_NAME = 1 << 14, 10_000, 200
 _NOT_IN_NAMES = re.compile(r"[^\w.,:=-]")
 _MODEL_NAME = re.compile(r"\w[\w.,:=+-]*")
@@ -170,11 +173,17 @@ def _models(path: Path, base: dict[str, Any], models: Any) -> list[Cell]:
                 f"{_ARCH} of {section} of {path} must be {STOCK}, fairseq's own, or left out, but "
                 f"is {shown(arch)}."
             )
+        seeds = flags.pop(_SEEDS, None) if isinstance(flags, dict) else None
+        if seeds is not None and (type(seeds) is not int or seeds < 1):
+            raise UsageError(
+                f"{_SEEDS} of {section} of {path} must be a number of seeds, at least 1, but is "
+                f"{shown(seeds)}."
+            )
         varied = _read_flags(path, section, flags)
         _require_one_section(path, base, varied)
         for flag, value in varied.items():
             _require_type(path, flag, value)
-        cells.append(_cell(name, base, varied, is_stock=arch == STOCK))
+        cells.append(replace(_cell(name, base, varied, arch == STOCK), seeds=seeds))
     return cells
 
 

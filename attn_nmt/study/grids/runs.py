@@ -68,7 +68,7 @@ def plan_runs(
     train_flags: Sequence[str] = (),
     average: int = AVERAGED,
 ) -> list[Run]:
-    """Return one run per cell and seed, cell by cell, in ``out/CELL/seedN``.
+    """Return one run per cell and seed that is for it, cell by cell, in ``out/CELL/seedN``.
 
     Args:
         cells: the cells of one grid.
@@ -104,7 +104,7 @@ def plan_runs(
             cell = replace(cell, varied=(*cell.varied, *widths))
         require_unset(cell.train_flags, train_flags)
         words = [*as_command_line(flags), *as_command_line(cell.train_flags), *train_flags]
-        for seed in seeds:
+        for seed in seeds[: cell.seeds]:
             save_dir = out / cell.name / f"seed{seed}"
             # attn_nmt.training adds the paper's recipe, which these flags override.
             train = ["python", "-m", "attn_nmt.training", arch, str(data_bin), str(save_dir)]

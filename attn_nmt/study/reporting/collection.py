@@ -53,8 +53,7 @@ def collect(grids: Sequence[GridResults], out: Path, samples: int) -> list[Path]
             _copy(run, target)
             copied.append(target)
         if grid.finished:
-            cells = [cell.name for cell in grid.cells]
-            _update_plan(directory / files.PLAN, cells, grid.seeds)
+            _update_plan(directory / files.PLAN, grid)
             _update_p_values(directory / files.P_VALUES, grid, samples)
             if grid.speed is not None:
                 files.write_json(directory / files.SPEED, asdict(grid.speed))
@@ -90,12 +89,18 @@ def _copy(run: SeedResult, target: Path) -> None:
     files.write_json(target / files.RESULT, result)  # the last: with it, the run is there
 
 
-def _update_plan(path: Path, cells: Sequence[str], seeds: Sequence[int]) -> None:
+def _update_plan(path: Path, grid: GridResults) -> None:
     """Add to the cells and seeds of earlier calls; the order is that of this one."""
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    names = dict.fromkeys([*cells, *earlier.get("cells", [])])
-    numbers = sorted({*seeds, *earlier.get("seeds", [])})
-    files.write_json(path, {"cells": list(names), "seeds": numbers})
+    names = dict.fromkeys([*(cell.name for cell in grid.cells), *earlier.get("cells", [])])
+    numbers = sorted({*grid.seeds, *earlier.get("seeds", [])})
+    own = {cell.name: list(cell.seeds) for cell in grid.cells}
+    fewer = {
+        **{name: seeds for name, seeds in earlier.get("seeds_of", {}).items() if name not in own},
+        **{name: seeds for name, seeds in own.items() if len(seeds) < len(grid.seeds)},
+    }
+    plan = {"cells": list(names), "seeds": numbers}
+    files.write_json(path, {**plan, "seeds_of": fewer} if fewer else plan)
 
 
 def _update_p_values(path: Path, grid: GridResults, samples: int) -> None:

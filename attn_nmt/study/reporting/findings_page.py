@@ -167,13 +167,11 @@ def _interval(found: Evidence) -> str:
 def _missing(grid: GridResults) -> str:
     missing = [cell.name for cell in grid.cells if not cell.finished]
     in_part = [
-        f"{cell.name} ({len(cell.finished)} of {len(grid.seeds)})"
+        f"{cell.name} ({len(cell.finished)} of {len(cell.seeds)})"
         for cell in grid.cells
-        if 0 < len(cell.finished) < len(grid.seeds)
+        if 0 < len(cell.finished) < len(cell.seeds)
     ]
-    sentences = [
-        f"Of {len(grid.cells) * len(grid.seeds)} trainings, {len(grid.finished)} are finished."
-    ]
+    sentences = [f"Of {grid.planned_count} trainings, {len(grid.finished)} are finished."]
     if in_part:
         sentences.append(f"In part: {', '.join(in_part)}.")
     if missing:

@@ -96,7 +96,7 @@ def _tests(grid: GridResults, samples: int) -> dict[str, list[SeedTest]]:
 def _summary(grid: GridResults) -> str:
     failed = sum(run.result is None and run.failure is not None for run in grid.runs)
     return (
-        f"{len(grid.finished)} of {len(grid.cells) * len(grid.seeds)} runs are finished, "
+        f"{len(grid.finished)} of {grid.planned_count} runs are finished, "
         f"{failed} failed. Cells: {len(grid.cells)}. Seeds: {', '.join(map(str, grid.seeds))}."
     )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
@@ -95,6 +97,8 @@ class CellResults:
     baseline: str | None
     """The cell that it is compared with."""
     runs: tuple[SeedResult, ...]
+    seeds: tuple[int, ...] = ()
+    """Every seed that was planned for it; without a plan for it alone, for any cell."""
     recorded_tests: dict[str, dict[int, RecordedTest]] = field(default_factory=dict)
     """Those of a collection, by baseline and seed."""
 
@@ -110,8 +114,6 @@ class GridResults:
 
     name: str
     cells: tuple[CellResults, ...]
-    planned_seeds: tuple[int, ...] = ()
-    """Those of the last start; of an older version, none."""
     speed: Speed | None = None
     """What ``study speed`` measured, if that is there."""
 
@@ -128,7 +130,12 @@ class GridResults:
     @property
     def seeds(self) -> list[int]:
         """Every seed that was planned, or that any cell was started with."""
-        return sorted({*self.planned_seeds, *(run.seed for run in self.runs)})
+        return sorted({seed for cell in self.cells for seed in cell.seeds})
+
+    @property
+    def planned_count(self) -> int:
+        """How many runs there are when all is finished."""
+        return sum(len(cell.seeds) for cell in self.cells)
 
     def cell(self, name: str | None) -> CellResults | None:
         """Return a cell by its name, None if there is none."""
@@ -161,7 +168,7 @@ def find_grids(runs: Path, baseline: str | None = None) -> list[GridResults]:
 
 def _grid(name: str, directory: Path, baseline: str | None) -> GridResults:
     planned = {cell.name: cell for cell in GRIDS.get(name, [])}
-    planned_cells, seeds = _plan(directory)
+    planned_cells, seeds, seeds_of = _plan(directory)
     names = planned_cells or [cell.name for cell in GRIDS.get(name, [])]
     names += [path.name for path in _cells(directory) if path.name not in names]
     common = baseline if baseline in names else None
@@ -169,7 +176,18 @@ def _grid(name: str, directory: Path, baseline: str | None) -> GridResults:
     cells = [
         _cell(directory / cell, planned.get(cell), common, tests.get(cell, {})) for cell in names
     ]
-    return GridResults(name, tuple(cells), tuple(seeds), _speed(directory / SPEED))
+    all_seeds = {*seeds, *(run.seed for cell in cells for run in cell.runs)}
+    cells = [
+        replace(cell, seeds=_union(seeds_of[cell.name], (run.seed for run in cell.runs)))
+        if cell.name in seeds_of
+        else replace(cell, seeds=_union(all_seeds))
+        for cell in cells
+    ]
+    return GridResults(name, tuple(cells), _speed(directory / SPEED))
+
+
+def _union(*seeds: Iterable[int]) -> tuple[int, ...]:
+    return tuple(sorted(set(chain(*seeds))))
 
 
 def _speed(path: Path) -> Speed | None:
@@ -202,7 +220,7 @@ def _cell(
         directory.name,
         None if baseline == directory.name else baseline,
         tuple(runs),
-        recorded_tests,
+        recorded_tests=recorded_tests,
     )
 
 
@@ -244,22 +262,27 @@ def _run(directory: Path) -> SeedResult:
     )
 
 
-def _plan(grid: Path) -> tuple[list[str], list[int]]:
+def _plan(grid: Path) -> tuple[list[str], list[int], dict[str, list[int]]]:
     """Return the cells, in the grid's order, and seeds of the last start; of an old one, none.
+
+    The last value has the seeds of each cell that has fewer.
 
     Raises:
         UsageError: if the file was not written by ``run``.
     """
     path = grid / PLAN
     if not path.is_file():
-        return [], []
+        return [], [], {}
     plan = _read_object(path)
     cells, seeds = plan.get("cells"), plan.get("seeds")
     if not _is_list(cells, str) or any(Path(cell).name != cell for cell in cells):
         raise UsageError(f"{path} must be of `study run`, but its cells are {shown(cells)}.")
     if not _is_list(seeds, int):
         raise UsageError(f"{path} must be of `study run`, but its seeds are {shown(seeds)}.")
-    return list(dict.fromkeys(cells)), seeds
+    seeds_of = plan.get("seeds_of", {})
+    if not isinstance(seeds_of, dict) or not all(_is_list(own, int) for own in seeds_of.values()):
+        raise UsageError(f"{path} must be of `study run`, but its seeds_of is {shown(seeds_of)}.")
+    return list(dict.fromkeys(cells)), seeds, seeds_of
 
 
 def _is_list(value: Any, kind: type[Entry]) -> TypeGuard[list[Entry]]:

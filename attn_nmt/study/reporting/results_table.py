@@ -46,7 +46,7 @@ COLUMNS = (
         "",
         "finished; in part, if only some seeds are; unfinished, failed or missing",
     ),
-    Column("seeds", "seeds", "", "finished, of all that any cell of the grid was started with"),
+    Column("seeds", "seeds", "", "finished, of all that the grid has for the cell"),
     Column("bleu", "BLEU", ".2f", "sacreBLEU of plain text, the mean over the seeds"),
     Column("bleu_deviation", "±", ".2f", "the sample standard deviation over two or more seeds"),
     Column(
@@ -232,10 +232,10 @@ def _row(
     row: Row = {column.key: None for column in COLUMNS}
     row |= {
         "cell": cell.name,
-        "state": _state(grid, cell),
-        "seeds": f"{len(cell.finished)} of {len(grid.seeds)}",
+        "state": _state(cell),
+        "seeds": f"{len(cell.finished)} of {len(cell.seeds)}",
         "before": cell.baseline,
-        "notes": "; ".join(_notes(grid, cell, settings, tests)) or None,
+        "notes": "; ".join(_notes(cell, settings, tests)) or None,
     }
     if grid.name in _PAPER_GRIDS or _is_of_paper(cell):
         row |= _printed(cell)
@@ -249,24 +249,22 @@ def _row(
     return row
 
 
-def _state(grid: GridResults, cell: CellResults) -> str:
+def _state(cell: CellResults) -> str:
     if cell.finished:
-        return "finished" if len(cell.finished) == len(grid.seeds) else "in part"
+        return "finished" if len(cell.finished) == len(cell.seeds) else "in part"
     if not cell.runs:
         return "missing"
     return "failed" if any(run.failure for run in cell.runs) else "unfinished"
 
 
-def _notes(
-    grid: GridResults, cell: CellResults, settings: Sequence[Setting], tests: Sequence[SeedTest]
-) -> list[str]:
+def _notes(cell: CellResults, settings: Sequence[Setting], tests: Sequence[SeedTest]) -> list[str]:
     if not cell.runs:
         return []
     runs = {run.seed: run for run in cell.runs}
     finished = {run.seed for run in cell.finished}
     notes = [
         f"seed {seed}: {_why_unfinished(runs.get(seed))}"
-        for seed in grid.seeds
+        for seed in cell.seeds
         if seed not in finished
     ]
     for run in cell.finished:

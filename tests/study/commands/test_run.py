@@ -188,7 +188,7 @@ def test_at_the_end_the_report_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     grid = tmp_path / "own.yaml"
-    grid.write_text("vary: {self_attn_terms: ['1111', '0010']}")
+    grid.write_text("models: {a: {}, b: {self_attn_terms: '0010', seeds: 1}}")
     printed: list[str] = []
 
     def run_nothing(runs: Any, _: Any) -> list[Outcome]:
@@ -202,8 +202,8 @@ def test_at_the_end_the_report_is_named(
     )
     main()
     assert capsys.readouterr().err == f"next: attn-nmt study report '{tmp_path}/my runs'\n"
-    cells = ["self_attn_terms=1111", "self_attn_terms=0010"]
-    assert json.loads(printed[0]) == {"cells": cells, "seeds": [2, 1]}
+    plan = {"cells": ["a", "b"], "seeds": [2, 1], "seeds_of": {"b": [2]}}
+    assert json.loads(printed[0]) == plan
 
 
 def test_a_grid_whose_directory_cannot_be_created_is_one_error(

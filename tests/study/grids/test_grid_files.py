@@ -67,7 +67,12 @@ def examples() -> list[str]:
             {"self_attn_type": "dynamic"},
             {"tokens_per_update": 30000, "adam_betas": "(0.9, 0.997)"},
         ),
-        (3, ["1111", "0010-deformable", "dynamic-kernel31", "stock"], {"dropout": 0.2}, {}),
+        (
+            3,
+            ["1111", "0000", "0010-deformable", "dynamic-kernel31", "stock"],
+            {"dropout": 0.2},
+            {},
+        ),
     ],
 )
 def test_the_documented_examples_make_these_cells(
@@ -96,6 +101,7 @@ def test_models_have_their_names_and_may_be_fairseqs_own(tmp_path: Path) -> None
             ("self_attn_terms", "deformable_kernel_size"),
             False,
         ),
+        "0000": ({"dropout": 0.2, "self_attn_terms": "0000"}, ("self_attn_terms",), False),
         "dynamic-kernel31": (
             {"dropout": 0.2, "self_attn_type": "dynamic", "conv_kernel_sizes": "31"},
             ("self_attn_type", "conv_kernel_sizes"),
@@ -191,6 +197,10 @@ def test_a_file_with_nothing_to_vary_is_one_cell(tmp_path: Path) -> None:
         (
             "models: {a: {arch: lightconv}}",
             "must be transformer, fairseq's own, or left out, but is 'lightconv'.",
+        ),
+        *(
+            (f"models: {{a: {{seeds: {seeds}}}}}", f"a number of seeds, at least 1, but is {said}.")
+            for seeds, said in ((0, "0"), ("[1]", "[1]"), ("true", "True"))
         ),
         (
             'base: {encoder_layers: "${oc.env:HOME}"}',

@@ -138,6 +138,14 @@ def test_a_flag_of_the_command_line_that_the_grid_sets_is_refused(
         planned(str(grid), train_flags=[word, "1"])
 
 
+def test_a_model_may_have_fewer_seeds(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text('models: {"1111": {}, "0000": {self_attn_terms: "0000", seeds: 1}}')
+    pairs = [(run.cell.name, run.seed) for run in planned(str(path), seeds=[4, 2])]
+    assert pairs == [("1111", 4), ("1111", 2), ("0000", 4)]
+    assert len(planned(str(path), seeds=[4])) == 2
+
+
 def test_every_run_has_its_own_directory() -> None:
     runs = planned("table2")
     directories = [str(run.save_dir) for run in runs]

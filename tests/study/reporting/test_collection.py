@@ -114,6 +114,21 @@ def test_runs_of_several_machines_come_together(runs: Path, tmp_path: Path) -> N
     assert [test.p_value is None for test in tests_of(out)] == [False, False]
 
 
+def test_cells_with_fewer_seeds_keep_them(runs: Path, tmp_path: Path) -> None:
+    """Also when an earlier call has collected more cells, and when a cell later has all seeds."""
+    out, path = tmp_path / "out", runs / "table3" / "grid.json"
+    cells = ["0100-span13", "dynamic-kernel13"]
+    plan = {"cells": cells, "seeds": [1, 2], "seeds_of": {"0100-span13": [1]}}
+    path.write_text(json.dumps(plan))
+    collect(find_grids(runs), out, SAMPLES)
+    collected = out / "table3" / "grid.json"
+    assert json.loads(collected.read_text()) == plan
+    assert [len(cell.seeds) for cell in find_grids(out)[0].cells] == [1, 2]
+    path.write_text(json.dumps({**plan, "seeds_of": {"dynamic-kernel13": [1]}}))
+    collect(find_grids(runs), out, SAMPLES)
+    assert json.loads(collected.read_text())["seeds_of"] == {"dynamic-kernel13": [1]}
+
+
 def test_another_result_of_a_run_is_refused(runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     collect(find_grids(runs), out, SAMPLES)

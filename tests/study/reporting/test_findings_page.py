@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,14 @@ def test_models_are_beside_the_papers_and_missing_runs_are_named(runs: Path) -> 
     assert "| 3 of 3 | 30.10 | 0.10 | 27.6 | +0.10 | -0.1 |" in line
     (line,) = (line for line in text.splitlines() if line.startswith("| cross-1000 |"))
     assert "27." not in line.split("|")[5]
+
+
+def test_a_model_with_fewer_seeds_lacks_none(runs: Path) -> None:
+    seeds = {"cells": [*BLEU, *CROSS], "seeds": [1, 2, 3], "seeds_of": {"0011": [1, 2]}}
+    (runs / "own" / "grid.json").write_text(json.dumps(seeds))
+    text, _ = page(runs)
+    assert "Of 23 trainings, 23 are finished.\n" in text
+    assert "| 0011 | 2 of 2 |" in text and "| 0110 | 3 of 3 |" in text
 
 
 def test_each_figure_has_its_models(runs: Path) -> None:
