@@ -32,6 +32,26 @@ def test_the_page_is_made_from_the_results(monkeypatch: pytest.MonkeyPatch, tmp_
         assert (PAGE.parent / figure.name).is_file()
 
 
+def test_the_table_of_the_readme_is_that_of_the_page() -> None:
+    page = [
+        [entry.strip() for entry in line.strip("|").split("|")]
+        for line in PAGE.read_text(encoding="utf-8").splitlines()
+        if line.startswith("| ")
+    ]
+    (heading,) = (row for row in page if row[0] == "cell")
+    rows = {
+        row[0]: dict(zip(heading, row, strict=True)) for row in page if len(row) == len(heading)
+    }
+    _, _, table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| self-attention has")
+    lines = table.split("\n\n")[0].splitlines()[2:]
+    assert len(lines) >= 8
+    for line in lines:
+        name, bleu, difference, in_paper = (entry.strip() for entry in line.strip("|").split("|"))
+        row = rows[name.split("`")[1]]
+        assert bleu == f"{row['BLEU']} ± {row['±']}"
+        assert difference == row["Δ BLEU"] and in_paper == row["Δ BLEU, paper"]
+
+
 def test_the_results_are_those_of_the_grid_file() -> None:
     cells = {cell.name: cell for cell in read_grid(str(RESULTS / "mechanisms.yaml"))}
     (grid,) = find_grids(RESULTS)

@@ -1,4 +1,5 @@
-"""The paper's findings on translation as claims about a grid, and what its results say of them.
+"""Findings on translation, the paper's and later ones, as claims about a grid, and what its results
+say of them.
 
 A claim is about a contrast: a weighted sum of the mean scores of cells, such as 0111 minus 1111.
 Its standard error comes from the deviation over the seeds, pooled over all cells of the grid, which
@@ -130,9 +131,30 @@ FINDINGS = (
             _gain("scaled, beside 1111", "broadcast-scaled", "1111"),
         ),
     ),
+    Finding(
+        "Self-attention that does not depend on the query loses little if its weights are learned "
+        "(Tay et al. 2021, 27.67 to 27.27 on WMT14; not in this paper).",
+        (
+            _equal("0001, alike in all sentences, equals 1111", "0001", "1111"),
+            _equal("0011 equals 1111", "0011", "1111"),
+        ),
+    ),
+    Finding(
+        "Encoder-decoder attention that sees no words costs more than such self-attention "
+        "(You et al. 2020; not in this paper).",
+        (_gain("0001 costs more there", "0001", "cross-0001"),),
+    ),
+    Finding(
+        "The decoder does with less self-attention than the encoder (not in this paper).",
+        tuple(
+            _gain(f"{terms} costs more in the encoder", f"decoder-{terms}", f"encoder-{terms}")
+            for terms in ("none", "0010", "0110")
+        ),
+    ),
 )
-"""Those of Section 4.2 on translation, in its order, and one more. Cells are named as in the
-paper's grids; ``cross-`` stands before the terms of encoder-decoder attention."""
+"""Those of Section 4.2 on translation, in its order, and others. Cells are named as in the paper's
+grids; ``cross-`` stands before the terms of encoder-decoder attention, ``encoder-`` and
+``decoder-`` before those of self-attention on that side alone."""
 
 
 def weigh(claim: Claim, scores: Mapping[str, Sequence[float]]) -> Evidence:

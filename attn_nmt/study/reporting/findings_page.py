@@ -15,6 +15,7 @@ from attn_nmt.study.reporting.comparability import Setting, read_settings
 from attn_nmt.study.reporting.figures import bleu_over_gmacs, draw
 from attn_nmt.study.reporting.findings import (
     FINDINGS,
+    HOLDS,
     MARGIN,
     Evidence,
     Finding,
@@ -122,7 +123,7 @@ def _findings(grid: GridResults) -> list[str]:
         (finding, [weigh(claim, scores) for claim in finding.claims]) for finding in FINDINGS
     ]
     summary = [
-        [str(number), finding.text, overall(found)]
+        [str(number), finding.text, _summary(found)]
         for number, (finding, found) in enumerate(evidence, 1)
     ]
     return [
@@ -132,6 +133,16 @@ def _findings(grid: GridResults) -> list[str]:
             for number, (finding, found) in enumerate(evidence, 1)
         ),
     ]
+
+
+def _summary(evidence: Sequence[Evidence]) -> str:
+    """Return the verdict on a finding, and of how many claims it holds if they differ."""
+    verdicts = [found.verdict for found in evidence]
+    if len(set(verdicts)) == 1:
+        return verdicts[0]
+    count = verdicts.count(HOLDS)
+    hold = "holds" if count == 1 else "hold"
+    return f"{overall(evidence)} ({count} of {len(verdicts)} claims {hold})"
 
 
 def _claims(finding: Finding, evidence: Sequence[Evidence]) -> str:

@@ -114,4 +114,7 @@ def test_the_cells_are_named_as_in_the_grids() -> None:
     named = {cell for finding in FINDINGS for claim in finding.claims for cell in claim.weights}
     others = {"broadcast-plain", "broadcast-scaled", "0100-span3", "dynamic-kernel3"}
     others |= {"1111-deformable"}
+    others |= {
+        f"{side}-{terms}" for side in ("encoder", "decoder") for terms in ("none", "0010", "0110")
+    }
     assert named <= known | others
