@@ -18,11 +18,12 @@ from attn_nmt.study.running.run_directory import read_result
 from attn_nmt.study.tables import Row
 
 TESTS = {"bs": 1000, "ar": 10_000}
-"""Paired bootstrap and approximate randomisation, with sacreBLEU's numbers of samples."""
+"""Paired bootstrap and approximate randomisation, with sacreBLEU's numbers of samples. The p of the
+first is of one side, that of the second of both."""
 LEVEL = 0.05
 _INTERVAL_SAMPLES = 1000
 _SYSTEM_RULE = "SYSTEM must be the directory of a run or a file of plain text"
-_EVALUATION = re.compile(r"evaluation-(.+?)(-average\d+)?")
+_EVALUATION = re.compile(r"evaluation-(.+?)(-average\d+)?(-int8)?")
 
 
 @dataclass(frozen=True)

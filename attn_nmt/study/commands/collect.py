@@ -17,7 +17,7 @@ def add_parser(commands: Any) -> None:
         "collect",
         help="copy what `report` needs of finished runs into a small directory",
         description="Copy results, translations, losses and environments, but no checkpoints and "
-        "no corpus, and record the paired bootstraps, so that `report` needs no corpus. Runs of "
+        "no corpus, and record the tests within seeds, so that `report` needs no corpus. Runs of "
         "several machines can be collected in one directory. Copied back into RUNS, with the "
         "corpus where it was, they are finished runs.",
         allow_abbrev=False,

@@ -27,9 +27,15 @@ _COLUMNS = {
     "significant": "",
 }
 _TEST_NAMES = {"bs": "paired bootstrap", "ar": "approximate randomisation"}
+_NOTES = {
+    "bs": "sacreBLEU's bootstrap counts one side only; --test ar counts both, so its p is about "
+    "twice that.\n",
+    "ar": "",
+}
 _LEGEND = """\
 
 p_value: of {test} against {first}; significant below {level}.
+{note}\
 mean, interval: of bootstrap samples; 95 % of them lie within mean - interval and mean + interval.
 reference: {reference}
 signature: {signature}
@@ -56,7 +62,8 @@ def add_parser(commands: Any) -> None:
         "--test",
         type=one_of("--test", tuple(TESTS)),
         default="bs",
-        help="bs, paired bootstrap (the default), or ar, approximate randomisation",
+        help="bs, paired bootstrap (the default), one-sided, or ar, approximate randomisation, "
+        "two-sided",
     )
     parser.add_argument(
         "--samples",
@@ -99,6 +106,7 @@ def print_comparison(options: Namespace) -> None:
             test=_TEST_NAMES[options.test],
             first=systems[0].name,
             level=LEVEL,
+            note=_NOTES[options.test],
             reference=reference,
             signature=rows[0]["signature"],
         )

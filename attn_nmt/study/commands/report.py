@@ -12,6 +12,7 @@ from attn_nmt.atomic import replacing
 from attn_nmt.command_line import UsageError, positive
 from attn_nmt.study.paired_tests import TESTS, read_lines
 from attn_nmt.study.reporting.results import find_grids
+from attn_nmt.study.reporting.seed_tests import WITHIN_SEEDS
 
 _DIRECTORY = "report"
 
@@ -59,8 +60,8 @@ def add_runs_options(parser: ArgumentParser) -> None:
         "--samples",
         metavar="N",
         type=positive("--samples"),
-        default=TESTS["bs"],
-        help=f"of each paired bootstrap; default: {TESTS['bs']}",
+        default=TESTS[WITHIN_SEEDS],
+        help=f"of each test within a seed; default: {TESTS[WITHIN_SEEDS]}",
     )
 
 

@@ -39,7 +39,7 @@ def collect(grids: Sequence[GridResults], out: Path, samples: int) -> list[Path]
     Args:
         grids: the results, each cell with the baseline that it is tested against.
         out: the directory for all grids.
-        samples: those of each paired bootstrap.
+        samples: those of each test within a seed.
 
     Raises:
         UsageError: if a run lacks one of its files, or a different result of it is there already.

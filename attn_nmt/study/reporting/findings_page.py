@@ -66,7 +66,7 @@ def findings_files(grid: GridResults, samples: int, name: str, about: str) -> di
 
     Args:
         grid: its results; cells are named as ``findings`` names them.
-        samples: those of each paired bootstrap.
+        samples: those of each test within a seed.
         name: of the page, without an ending; those of the figures begin with it.
         about: Markdown to begin with.
     """

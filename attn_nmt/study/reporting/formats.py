@@ -153,8 +153,8 @@ def _latex_legend(columns: Sequence[Column]) -> str:
     sentences = {
         "bleu": "BLEU is sacreBLEU's mean over the seeds.",
         "bleu_deviation": "After ± stands the standard deviation.",
-        "significant": "A difference is significant if a paired bootstrap within every seed and a "
-        f"paired t-test over the seeds have p < {LEVEL}.",
+        "significant": "A difference is significant if approximate randomisation within every seed "
+        f"and a paired t-test over the seeds have p < {LEVEL}.",
         "gmacs": "GMACs are 10⁹ multiply-adds of a sentence pair.",
     }
     return " ".join(text for key, text in sentences.items() if key in shown)

@@ -37,7 +37,7 @@ def report_files(grids: Sequence[GridResults], samples: int, date: str) -> dict[
 
     Args:
         grids: their results.
-        samples: those of each paired bootstrap.
+        samples: those of each test within a seed.
         date: of the report, which only the page says.
 
     Raises:
@@ -70,7 +70,7 @@ def _grid_files(grid: GridResults, samples: int) -> tuple[Section, dict[str, byt
         pictures=[picture for picture, _ in figures],
         settings=[
             *((setting.name, setting.description) for setting in settings),
-            *_bootstrap(tests, samples),
+            *_within_seeds(tests, samples),
         ],
     )
     files = {
@@ -101,12 +101,12 @@ def _summary(grid: GridResults) -> str:
     )
 
 
-def _bootstrap(
+def _within_seeds(
     tests: Mapping[str, Sequence[SeedTest]], samples: int
 ) -> list[tuple[str, list[str]]]:
     if not any(tests.values()):
         return []
-    return [("p within seeds", [f"sacreBLEU's paired bootstrap, {samples} samples"])]
+    return [("p within seeds", [f"sacreBLEU's approximate randomisation, {samples} samples"])]
 
 
 def _scatter(

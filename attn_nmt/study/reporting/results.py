@@ -81,7 +81,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class RecordedTest:
-    """A paired bootstrap that was made elsewhere, with the corpus at hand."""
+    """A paired test within a seed that was made elsewhere, with the corpus at hand."""
 
     difference: float
     """In BLEU, of the runs that were tested."""

@@ -76,8 +76,8 @@ COLUMNS = (
         "p_values",
         "p within seeds",
         "",
-        "of a paired bootstrap against the baseline, for each seed: how often other test sentences "
-        "alone would make as large a difference between the same two trained models",
+        "of approximate randomisation against the baseline, for each seed: how often exchanging "
+        "the two models' translations at random makes as large a difference in either direction",
     ),
     Column(
         "p_over_seeds",

@@ -1,7 +1,8 @@
 """Whether a cell differs from its baseline, by two tests that answer different questions.
 
-- sacreBLEU's paired bootstrap, seed by seed: would these two trained models keep their order on
-  other test sentences?
+- sacreBLEU's paired approximate randomisation, seed by seed: would these two trained models keep
+  their order on other test sentences? (The p of its paired bootstrap is of one side only, as is
+  that of Moses' script which it replicates, so it is half of what a two-sided level asks for.)
 - a paired t-test over the seeds: would these two kinds of model keep their order if they were
   trained again? Two seeds are not enough to say: their spread is known from one number.
 """
@@ -18,6 +19,8 @@ from attn_nmt.command_line import UsageError
 from attn_nmt.study.paired_tests import LEVEL, common_reference, compare, find_system, read_lines
 from attn_nmt.study.reporting.results import CellResults, RecordedTest, SeedResult
 
+WITHIN_SEEDS = "ar"
+"""Of ``paired_tests.TESTS``, the two-sided one."""
 MIN_SEEDS = 3
 """With fewer seeds in common, no test over the seeds is made and no difference is significant."""
 TOO_FEW = "too few seeds"
@@ -102,7 +105,7 @@ def _p_value(baseline: SeedResult, run: SeedResult, samples: int) -> float:
     systems = [find_system(str(one.directory)) for one in runs]
     reference = common_reference(systems)
     lines = read_lines(reference, "The reference must be a file of plain text")
-    scores = compare(systems, lines, "bs", samples)
+    scores = compare(systems, lines, WITHIN_SEEDS, samples)
     for one, score in zip(runs, scores, strict=True):
         if abs(score["bleu"] - _bleu(one)) > _ROUNDING:
             raise UsageError(

@@ -57,6 +57,8 @@ def test_the_table_names_its_test_and_its_reference(compare: Any, files: Any) ->
     assert lines[0].split() == ["system", "bleu", "mean", "interval", "p_value", "significant"]
     assert len(lines[1].split()) == 4 and lines[2].split()[-1] == "yes"
     assert f"p_value: of paired bootstrap against {files('good')};" in lines[4]
+    assert lines[5].startswith("sacreBLEU's bootstrap counts one side only; --test ar counts both")
+    assert "one side" not in compare(files("good"), files("bad"), *words, "--test", "ar")
     assert lines[-2] == f"reference: {files('reference')}"
     assert "|bs:50|" in lines[-1]
 
@@ -87,6 +89,11 @@ def test_runs_bring_their_reference_even_for_plain_files(
     valid = run / "evaluation-valid"
     rows = compare(valid, valid, "--format", "json", "--samples", 2).splitlines()
     assert json.loads(rows[1])["reference"] == str(corpus / "raw" / "valid.de")
+    # Those of 8 bits are of the same split.
+    for name in ("evaluation-test-int8", "evaluation-test-average5-int8"):
+        write(run / name / "hypotheses.de", files("good").read_text().splitlines())
+        rows = compare(run, run / name, "--format", "json", "--samples", 2).splitlines()
+        assert json.loads(rows[1])["reference"] == str(corpus / "raw" / "test.de")
 
 
 def test_runs_of_different_test_sets_are_refused(compare: Any, files: Any, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def make_runs(tmp_path: Path, name: str, seed: int) -> Path:
     return tmp_path / name
 
 
-def tests_of(runs: Path) -> list[SeedTest]:
+def recorded_tests_of(runs: Path) -> list[SeedTest]:
     (grid,) = find_grids(runs)
     baseline, cell = grid.cell("0100-span13"), grid.cell("dynamic-kernel13")
     assert baseline is not None and cell is not None
@@ -54,13 +54,13 @@ def test_a_collection_is_tested_like_its_runs_but_without_the_corpus(
     runs: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    expected = tests_of(runs)
+    expected = recorded_tests_of(runs)
     speed = {"processor": "x", "threads": 1, "rounds": 3, "baseline": "a", "times": {}}
     (runs / "table3" / "speed.json").write_text(json.dumps(speed))
     collect(find_grids(runs), out, SAMPLES)
     assert find_grids(out)[0].speed == Speed(**speed)
     shutil.rmtree(tmp_path / "corpus")
-    assert tests_of(out) == expected and expected[0].p_value is not None
+    assert recorded_tests_of(out) == expected and expected[0].p_value is not None
     # Those of another number of samples, or of other translations, are not used.
     (grid,) = find_grids(out)
     cell, baseline = grid.cell("dynamic-kernel13"), grid.cell("0100-span13")
@@ -71,7 +71,7 @@ def test_a_collection_is_tested_like_its_runs_but_without_the_corpus(
     result = json.loads(path.read_text())
     result["scores"]["bleu"] += 0.5
     path.write_text(json.dumps(result))
-    assert tests_of(out)[0].p_value is None
+    assert recorded_tests_of(out)[0].p_value is None
 
 
 def test_it_holds_no_checkpoints_and_no_names_of_machines(runs: Path, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_runs_of_several_machines_come_together(runs: Path, tmp_path: Path) -> N
     plan = json.loads((out / "table3" / "grid.json").read_text())
     assert grid.seeds == plan["seeds"] == [1, 2]
     shutil.rmtree(tmp_path / "corpus")
-    assert [test.p_value is None for test in tests_of(out)] == [False, False]
+    assert [test.p_value is None for test in recorded_tests_of(out)] == [False, False]
 
 
 def test_cells_with_fewer_seeds_keep_them(runs: Path, tmp_path: Path) -> None:
@@ -164,4 +164,4 @@ def test_nothing_is_tested_twice(
 ) -> None:
     collect(find_grids(runs), tmp_path / "out", SAMPLES)
     monkeypatch.setattr(seed_tests_module, "_p_value", None)
-    assert tests_of(tmp_path / "out")[0].p_value is not None
+    assert recorded_tests_of(tmp_path / "out")[0].p_value is not None

@@ -1,4 +1,4 @@
-"""Paired bootstraps seed by seed, against sacreBLEU's own command."""
+"""Paired tests seed by seed, against sacreBLEU's own command."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def sacrebleu_says(reference: Path, systems: list[Path]) -> tuple[float, float]:
             *systems,
             "-m",
             "bleu",
-            "--paired-bs",
-            "--paired-bs-n",
+            "--paired-ar",
+            "--paired-ar-n",
             str(SAMPLES),
             "-f",
             "json",
