@@ -4,7 +4,8 @@ fairseq calls ``eval`` on some settings that are strings, builds a model of what
 for, and prefers ``args`` to ``cfg``. So a checkpoint may name this package's models or fairseq's
 Transformer and lightweight convolution, and the translation task; each setting must have the type
 that fairseq declares for it, and the model the shapes of the tensors in the file. Settings that
-fairseq does not declare are dropped.
+fairseq does not declare are dropped, and so are the optimizer, the tokenizer and other parts that
+are chosen by name, but for a loss that is known to evaluate nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Union, get_args, get_origin
 
 import torch
+from fairseq.criterions import CRITERION_DATACLASS_REGISTRY
 from fairseq.data import Dictionary
 from fairseq.dataclass.configs import FairseqConfig
 from fairseq.models import ARCH_MODEL_REGISTRY
@@ -42,6 +44,11 @@ TRUST = "ATTN_NMT_TRUST_CHECKPOINTS"
 
 _MODELS = (AttnTransformerModel, TransformerModel, LightConvModel)
 _TASK = "translation"
+_CRITERIA = (
+    "cross_entropy",
+    "label_smoothed_cross_entropy",
+    "label_smoothed_cross_entropy_with_alignment",
+)
 # fairseq evaluates the first; the others name files to read, whose content the weights replace.
 _UNUSED = ("xformers_att_config", "embed_path")
 _MAX_VALUES, _MAX_DEPTH, _MAX_TEXT = 10_000, 8, 10_000
@@ -105,8 +112,9 @@ def _check_config(cfg: Any) -> dict[str, Any]:
         elif _is_section(sections[name]):
             checked[name] = _check(section, _dataclass_schema(sections[name]), name)
         else:
-            # Of the optimizer and others; fairseq reads those of the command line instead.
-            checked[name] = section
+            # fairseq-validate builds the loss of the checkpoint. All other parts are those of the
+            # command line, but fairseq's hub would build some.
+            checked[name] = _check_criterion(section) if name == "criterion" else None
     return checked
 
 
@@ -137,6 +145,17 @@ def _check_task(section: Any) -> dict[str, Any]:
     if values.get("_name", _TASK) != _TASK:
         raise ValueError(f"`task` must be {_TASK}, but is {_shown(values['_name'])}")
     return {**_check(values, _dataclass_schema(TranslationConfig), "task"), "_name": _TASK}
+
+
+def _check_criterion(section: Any) -> dict[str, Any] | None:
+    """Check the settings of a loss that evaluates none of them; return None for any other."""
+    values = _values(section, "criterion")
+    name = values.get("_name", values.get("criterion"))
+    if name not in _CRITERIA:
+        logger.warning("dropped the criterion %s of a checkpoint", _shown(name))
+        return None
+    schema = _dataclass_schema(CRITERION_DATACLASS_REGISTRY[name])
+    return {**_check(values, schema, "criterion"), "_name": name}
 
 
 def _check_model(section: Any) -> dict[str, Any] | Namespace:

@@ -16,6 +16,7 @@ import re
 import sys
 import threading
 import time
+import types
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -67,7 +68,8 @@ def apply() -> None:
     # torch would refuse it otherwise, and no training of several processes could be resumed.
     torch.serialization.add_safe_globals([distributed_utils._TensorPlaceholder])
     atexit.register(_stop_prefetching)
-    sys.excepthook = _in_a_sentence(sys.excepthook)
+    if "fairseq_cli" in sys.modules:  # one of its commands, and not a program of somebody else
+        sys.excepthook = _in_a_sentence(sys.excepthook)
     _leave_out_warnings()
 
 
@@ -231,19 +233,33 @@ def _through_gate(load: Callable[..., Any]) -> Callable[..., Any]:
         state = load_checkpoint(Path(PathManager.get_local_path(path)))
         if state.get("args") is None and not {"model", "task"} <= (state.get("cfg") or {}).keys():
             raise UsageError(f"{path} must hold the settings of its model and task, but does not.")
-        # The function reads the file itself: it is given what has been read and checked.
-        original = torch.load
-        torch.load = lambda *_, **__: state
+        # The function reads the file itself: a copy of it, since other threads may load others, is
+        # given what has been read and checked.
+        names = {**load.__globals__, "torch": _TorchWithLoaded(state)}
+        load_it = types.FunctionType(
+            load.__code__, names, load.__name__, load.__defaults__, load.__closure__
+        )
         try:
-            return load(path, *args, **kwargs)
+            return load_it(path, *args, **kwargs)
         except (LookupError, TypeError, AttributeError) as error:
             raise UsageError(
                 f"{path} must have all parts that fairseq writes, but does not: {error!r}."
             ) from None
-        finally:
-            torch.load = original
 
     return load_checked
+
+
+class _TorchWithLoaded:
+    """The module ``torch``, but for a ``load`` that returns what was loaded before."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self._state = state
+
+    def load(self, *_: Any, **__: Any) -> dict[str, Any]:
+        return self._state
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
 
 
 def _once_and_alone(load: Callable[..., Any]) -> Callable[..., Any]:
@@ -263,6 +279,11 @@ def _once_and_alone(load: Callable[..., Any]) -> Callable[..., Any]:
             save_dir.report(Path(cfg.save_dir), updates)
             trainer.set_num_updates = _reporting(trainer.set_num_updates, Path(cfg.save_dir))
         if 0 < limit <= updates:
+            if not any(Path(cfg.save_dir).glob("checkpoint*.pt")):
+                raise UsageError(
+                    f"--max-update must be more than the {updates} updates of --restore-file "
+                    f"{cfg.restore_file}, which it counts on from, but is {limit}."
+                )
             logger.info(
                 f"training is finished: {cfg.save_dir} has {updates} updates, and --max-update is "
                 f"{limit}; nothing was changed"
@@ -302,7 +323,8 @@ def _in_a_sentence(show: Callable[..., None]) -> Callable[..., None]:
         cause: BaseException | None = error
         while cause is not None and cause not in causes:
             causes.append(cause)
-            cause = cause.__cause__ or cause.__context__
+            hidden = cause.__suppress_context__
+            cause = cause.__cause__ or (None if hidden else cause.__context__)
         # fairseq raises others in place of some.
         if usage := next((cause for cause in causes if isinstance(cause, UsageError)), None):
             print(f"error: {usage}", file=sys.stderr)

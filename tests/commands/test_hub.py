@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
-from support.commandline import copies
+from fairseq import checkpoint_utils
+from fairseq.file_io import PathManager
+from support.commandline import copies, run_command
 
 from attn_nmt import hub
 from attn_nmt.command_line import UsageError
@@ -51,6 +55,37 @@ def test_data_that_was_moved_must_be_given(trained: Path, tmp_path: Path) -> Non
     message = "`data_bin` must be given, since .*moved.pt was trained on data/gone, which is not"
     with pytest.raises(UsageError, match=message):
         hub.from_pretrained(tmp_path / "moved.pt")
+
+
+def test_threads_that_load_at_once_get_their_own_weights(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = torch.load(trained / "checkpoint_best.pt")
+    name = next(iter(state["model"]))
+    paths = [tmp_path / f"{number}.pt" for number in range(2)]
+    for number, path in enumerate(paths):
+        state["model"][name] = torch.full_like(state["model"][name], number)
+        torch.save(state, path)
+    # fairseq asks for the path behind a path again when it is about to read.
+    both, asked = threading.Barrier(2), threading.local()
+    local_path, load = PathManager.get_local_path, torch.load
+
+    def wait_for_the_other(path: str) -> str:
+        asked.times = getattr(asked, "times", 0) + 1
+        if asked.times == 2:
+            both.wait(60)
+        return str(local_path(path))
+
+    monkeypatch.setattr(PathManager, "get_local_path", wait_for_the_other)
+    with ThreadPoolExecutor(2) as threads:
+        loaded = list(threads.map(checkpoint_utils.load_checkpoint_to_cpu, map(str, paths)))
+    assert [float(found["model"][name].flatten()[0]) for found in loaded] == [0.0, 1.0]
+    assert torch.load is load
+
+
+def test_an_error_of_the_users_own_program_keeps_its_traceback() -> None:
+    program = "from attn_nmt import hub; raise PermissionError(13, 'Permission denied', '/own')"
+    assert "Traceback" in run_command("python3", "-c", program, check=False).stderr
 
 
 def test_a_string_is_one_sentence(trained: Path) -> None:

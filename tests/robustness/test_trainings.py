@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.commandline import ROOT, fairseq, run_command, train
+from support.commandline import RECIPE, ROOT, SMALL, fairseq, run_command, train
 
 from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError
@@ -83,6 +83,15 @@ def test_a_finished_training_changes_nothing_when_started_again(
     train(data_bin, tmp_path, "--max-update", 6)
     history = load_checkpoint(tmp_path / "checkpoint_last.pt")["optimizer_history"]
     assert history[-1]["num_updates"] == 6
+
+
+def test_a_training_from_a_checkpoint_with_more_updates_is_not_finished(
+    data_bin: Path, trained: Path, tmp_path: Path
+) -> None:
+    model = ("--user-dir", "attn_nmt", "--arch", "attn_transformer_tiny", *SMALL, *RECIPE)
+    begin = ("--restore-file", trained / "checkpoint_last.pt", "--max-update", 5)
+    log = fairseq("train", data_bin, *model, *begin, "--save-dir", tmp_path, check=False)
+    assert log.splitlines()[-1].startswith("error: --max-update must be more than the ")
 
 
 def test_a_loss_that_is_not_a_number_is_explained_last(data_bin: Path, tmp_path: Path) -> None:
