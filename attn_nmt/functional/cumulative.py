@@ -24,8 +24,10 @@ class CumulativeMean(NamedTuple):
     """All keys up to a position, as if they were one.
 
     Shape:
-        - energy: (B, H, 1), log of the sum of exp(e_j), in float32 at least
+        - energy: (B, H, 1), log of the sum of exp(e_j)
         - mean: (B, H, 1, D), sum of softmax(e)_j v_j
+
+    Both are in float32 at least: the mean is rounded again at every step of a search.
     """
 
     energy: Tensor
@@ -48,7 +50,8 @@ def cumulative_mean(
         - energy: (B, H, L); value: (B, H, L, D); blocked: (B, L), True = never counted
         - output: (B, H, L, D), zero where no key is allowed yet
     """
-    energy = energy.to(torch.promote_types(energy.dtype, torch.float32))
+    dtype = value.dtype
+    energy, value = (x.to(torch.promote_types(dtype, torch.float32)) for x in (energy, value))
     if blocked is not None:
         energy = energy.masked_fill(blocked.unsqueeze(1), torch.finfo(energy.dtype).min)
     outputs, start = [], 0
@@ -60,7 +63,8 @@ def cumulative_mean(
         outputs.append(output)
         start += _CHUNK
     assert past is not None, "a sequence has at least one position"
-    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2), past
+    output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
+    return output.to(dtype), past
 
 
 def _mean_of_chunk(
@@ -79,7 +83,7 @@ def _mean_of_chunk(
     # (B, H, 1, L + 1) -> (B, H, L, L + 1)
     energies = energy.unsqueeze(2).expand(-1, -1, length, -1)
     # (B, H, L, L + 1) @ (B, H, L + 1, D) = (B, H, L, D)
-    output = masked_softmax(energies, mask).to(value.dtype) @ value
+    output = masked_softmax(energies, mask) @ value
     return output, CumulativeMean(energy.logsumexp(-1, keepdim=True), output[:, :, -1:])
 
 
