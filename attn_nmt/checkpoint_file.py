@@ -23,6 +23,7 @@ from attn_nmt.command_line import UsageError
 
 _CHUNK = 1 << 24
 _MAX_PICKLE = 1 << 22
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _STORAGE = re.compile(r"[^/]*/data/[^/]+")
 # torch.load would run it: a few bytes of pickle that reserve any amount of memory.
 _REFUSED_GLOBALS = {"builtins.bytearray", "__builtin__.bytearray"}
@@ -61,12 +62,16 @@ _UNPICKLING_ERRORS = (
 
 
 def check_weights(path: Path, model: dict[str, Tensor]) -> None:
-    """Refuse weights that are not numbers.
+    """Refuse weights that are not numbers, or of a type that no model of fairseq has.
 
     Raises:
-        UsageError: naming the first tensor with a NaN or an infinity.
+        UsageError: naming the first tensor of such a type, or with a NaN or an infinity.
     """
     for name, tensor in model.items():
+        if tensor.is_floating_point() and tensor.dtype not in _FLOATS:
+            raise UsageError(
+                f"{path} must hold weights of 16 bits or more, but {name} is {tensor.dtype}."
+            )
         if tensor.is_floating_point() and tensor.numel():
             # Both are NaN if one element is; nothing of the tensor's size is allocated.
             low, high = torch.aminmax(tensor.detach())

@@ -165,7 +165,8 @@ def _resumable_updates(path: Path) -> int | None:
     # An average of checkpoints has no optimizer state.
     if not history or "last_optimizer_state" not in state:
         return None
-    return int(history[-1]["num_updates"])
+    updates: int | None = history[-1].get("num_updates")
+    return updates
 
 
 def _containers() -> list[Any]:

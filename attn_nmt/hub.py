@@ -87,6 +87,8 @@ def _device(device: str | torch.device | None) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError:
         raise UsageError(f"`device` must be one of PyTorch's, but is {device!r}.") from None
+    if chosen.type not in ("cpu", "cuda"):
+        raise UsageError(f"`device` must be cpu or cuda, but is {device}.")
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise UsageError(
             f"`device` must be there, but is {device} of {torch.cuda.device_count()} GPUs."

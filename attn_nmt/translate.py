@@ -45,13 +45,13 @@ def main() -> None:
         raise UsageError(_as_flags(error)) from None
     with ExitStack() as stack:
         alignments = None
-        if options.alignments is not None:
-            alignments = stack.enter_context(options.alignments.open("w", encoding="utf-8"))
-            print(*_ALIGNMENT_COLUMNS, sep="\t", file=alignments)
         try:
             translator = from_pretrained(
                 options.model, options.data_bin, device=options.device, int8=options.int8
             )
+            if options.alignments is not None:
+                alignments = stack.enter_context(options.alignments.open("w", encoding="utf-8"))
+                print(*_ALIGNMENT_COLUMNS, sep="\t", file=alignments)
             lines = translator.hypotheses(_read(), window=options.window, **search)
             progress = stack.enter_context(Progress("translated", unit="lines"))
             for number, found in enumerate(lines, start=1):
@@ -126,7 +126,8 @@ def _parser() -> ArgumentParser:
         metavar="N",
         type=positive("--nbest"),
         default=1,
-        help="write N lines for each: number of the line, score, translation; default: 1",
+        help="write N lines for each that is not blank: number of the line, score, translation; "
+        "default: 1",
     )
     parser.add_argument(
         "--scores", action="store_true", help="write the score and a tab before each translation"

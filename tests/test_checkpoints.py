@@ -42,7 +42,8 @@ def test_what_fairseq_writes_is_loaded(tmp_path: Path) -> None:
     }
     torch.save(state, tmp_path / "checkpoint.pt")
     loaded = load_checkpoint(tmp_path / "checkpoint.pt")
-    assert loaded["cfg"] == SETTINGS
+    # The optimizer is that of the command line.
+    assert loaded["cfg"] == {**SETTINGS, "optimizer": None}
     assert loaded["model"]["weight"].tolist() == [1, 1]
     assert loaded["extra_state"]["val_loss"] == 1.5
     assert loaded["extra_state"]["counts"].tolist() == [0, 1, 2, 3]
@@ -99,6 +100,14 @@ def test_a_missing_checkpoint_and_one_without_a_model_are_refused(tmp_path: Path
     torch.save({"weight": torch.ones(1)}, tmp_path / "bare.pt")
     with pytest.raises(UsageError, match="must be a fairseq checkpoint, but holds no model.$"):
         load_checkpoint(tmp_path / "bare.pt")
+
+
+def test_weights_of_8_bits_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "small.pt"
+    torch.save({"model": {"w": torch.ones(3).to(torch.float8_e4m3fn)}}, path)
+    message = f"^{path} must hold weights of 16 bits or more, but w is torch.float8_e4m3fn.$"
+    with pytest.raises(UsageError, match=message):
+        load_checkpoint(path)
 
 
 def test_the_best_checkpoint_of_a_directory_is_found_or_else_the_last(tmp_path: Path) -> None:
@@ -159,6 +168,15 @@ def test_a_truncated_last_checkpoint_is_replaced_by_the_newest_complete_one(
     assert last.read_bytes() == (save_dir / "checkpoint_2_1000.pt").read_bytes()
     assert replace_broken_last_checkpoint(save_dir) is None
     assert not list(save_dir.glob(".*"))
+
+
+def test_a_checkpoint_that_does_not_say_its_updates_is_not_resumed_from(save_dir: Path) -> None:
+    for path in save_dir.glob("checkpoint_2_*.pt"):
+        state = torch.load(path)
+        torch.save({**state, "optimizer_history": [{}]}, path)
+    truncate(save_dir / "checkpoint_last.pt", 500)
+    line = replace_broken_last_checkpoint(save_dir)
+    assert line is not None and "replaced by checkpoint_1_900.pt, of 900 updates" in line
 
 
 def test_it_may_be_replaced_by_the_best(save_dir: Path) -> None:

@@ -27,7 +27,8 @@ class EnergyInputs(NamedTuple):
     Shape:
         - query: (B, H, Lq, D), of q_proj z_q
         - key: (B, H, Lk, D), of k_proj x_k
-        - position: (H, Lq + Lk - 1, D), of r_proj R_d for all distances, ascending
+        - position: (H, Lq + Lk - 1, D), of r_proj R_d for all distances, ascending; (H, Lk, D) if
+          all queries are at one position
         - u, v: (H, D), learned; they take the place of the query
     """
 

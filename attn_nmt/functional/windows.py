@@ -26,9 +26,10 @@ class Windows(NamedTuple):
     """Queries in a block."""
     blocks: int
     backward: int
-    """How many keys before the first query of its block a window begins."""
+    """How many keys before the index of its block's first query a window begins. Where a cache
+    brings earlier keys, which shift the indices, it is less than a query sees."""
     forward: int
-    """How many keys after the last query of its block a window ends."""
+    """The same behind the index of the last query, where such keys make it more."""
 
     @property
     def length(self) -> int:
@@ -58,7 +59,7 @@ class Windows(NamedTuple):
         """Return the window of every block, zeros where it reaches beyond the keys.
 
         Shape:
-            - x: (B, H, Lk, D), key 0 at the position of query 0
+            - x: (B, H, Lk, D)
             - output: (B * blocks, H, backward + block + forward, D)
         """
         heads, length, width = x.shape[1:]

@@ -20,7 +20,7 @@ from fairseq.modules.checkpoint_activations import checkpoint_wrapper
 from torch import Tensor, nn
 
 from attn_nmt.command_line import FlagError, UsageError
-from attn_nmt.models.compilation import compile_layer, only_in_training
+from attn_nmt.models.compilation import compile_layer, eager_unless_training
 from attn_nmt.models.config import AttnTransformerConfig
 from attn_nmt.models.layers import DecoderLayer, Dropout, EncoderLayer
 from attn_nmt.modules import DeformableConv1d
@@ -65,7 +65,7 @@ class AttnEncoder(TransformerEncoderBase):
         """
         shift = _left_padding(src_tokens.eq(self.padding_idx))
         aligned = src_tokens.gather(1, _rolled_columns(src_tokens, shift))
-        with only_in_training(self):
+        with eager_unless_training(self):
             encoder_out: EncoderOut = super().forward(aligned, src_lengths, return_all_hiddens)
         # The decoder returns its weights in the caller's layout.
         encoder_out["src_tokens"] = [src_tokens]
@@ -158,7 +158,7 @@ class AttnDecoder(TransformerDecoderBase):
         is_asked = self.learns_alignment if self.training else self.needs_alignment
         if alignment_layer is None and not is_asked:
             alignment_layer = _NO_LAYER
-        with only_in_training(self):
+        with eager_unless_training(self):
             x, extra = super().extract_features(
                 prev_output_tokens,
                 encoder_out,

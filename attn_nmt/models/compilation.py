@@ -25,7 +25,7 @@ def compile_layer(layer: nn.Module, **options: Any) -> None:
     layer.compile(dynamic=True, **options)
 
 
-def only_in_training(
+def eager_unless_training(
     side: TransformerEncoderBase | TransformerDecoderBase,
 ) -> AbstractContextManager[object]:
     """Return a context in which compiled layers run eagerly, unless ``side`` is being trained.

@@ -169,11 +169,12 @@ class DecoderLayer(TransformerLayer):
         """Decode one layer, the whole target or the tokens that follow ``incremental_state``.
 
         Shape:
-            - x, first output: (T, B, C)
+            - x, first output: (T, R, C), where R = B * n if n rows, of the same beam search, share
+              a sentence, else B
             - encoder_out: (S, B, C); encoder_padding_mask: (B, S), True = padding
             - self_attn_mask: (T, T) beyond causality, which needs no mask; True = blocked
-            - self_attn_padding_mask: (B, T), True = padding
-            - second output: encoder-decoder weights (B, T, S), or (H, B, T, S) with
+            - self_attn_padding_mask: (R, T), True = padding
+            - second output: encoder-decoder weights (R, T, S), or (H, R, T, S) with
               ``need_head_weights``, or None; the third is always None, as fairseq unpacks three
         """
         weights: Tensor | None = None

@@ -70,7 +70,7 @@ class ContextBroadcast(IncrementalModule):
         tokens = x.to(torch.promote_types(x.dtype, torch.float32))
         counted = torch.ones_like(tokens[..., :1])
         if padding_mask is not None:
-            padded = padding_mask.T.unsqueeze(-1)
+            padded = padding_mask.to(torch.bool).T.unsqueeze(-1)
             tokens, counted = tokens.masked_fill(padded, 0.0), counted.masked_fill(padded, 0.0)
         if not self.causal:
             return tokens.sum(0, keepdim=True) / counted.sum(0, keepdim=True).clamp(min=1.0)

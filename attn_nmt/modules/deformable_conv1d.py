@@ -187,6 +187,8 @@ class DeformableConv1d(IncrementalModule):
             ValueError: if ``incremental_state`` is given to a module that is not causal.
         """
         self.require_causal(incremental_state)
+        if padding_mask is not None:
+            padding_mask = padding_mask.to(torch.bool)
         tokens = x if padding_mask is None else x.masked_fill(padding_mask.T.unsqueeze(-1), 0.0)
         table, offsets = self._tokens_so_far(tokens, incremental_state), self.offsets(x)
         _, token, weight = self.sampling(offsets, length=table.length)

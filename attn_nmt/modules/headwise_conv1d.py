@@ -104,7 +104,7 @@ class HeadwiseConv1d(IncrementalModule, ABC):
         z = self.gate(x)
         kernel = F.dropout(self.kernels(z), self.dropout, self.training)
         if padding_mask is not None:
-            z = z.masked_fill(padding_mask.T.unsqueeze(-1), 0.0)
+            z = z.masked_fill(padding_mask.to(torch.bool).T.unsqueeze(-1), 0.0)
         value = self.split_heads(z)
         past: PastTokens | None = self.load_cache(incremental_state)
         tokens = PastTokens.of(value) if past is None else past.append(value)

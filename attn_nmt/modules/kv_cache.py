@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -77,13 +77,10 @@ class KVCache(NamedTuple):
 
     def reorder(self, new_order: Tensor) -> KVCache:
         """Follow a beam search; keys that several rows share stay where these change places."""
-        if self.rows_per_key == 1:
-            return self._select(new_order)
-        kept, rows_per_key = rows_after_reorder(new_order, self.rows_per_key, self.rows)
-        reordered = self if kept is None else self._select(kept)
-        return reordered._replace(rows_per_key=rows_per_key)
+        return _reorder_shared(self, new_order)
 
-    def _select(self, rows: Tensor) -> KVCache:
+    def select(self, rows: Tensor) -> KVCache:
+        """Return the keys and values of some rows."""
         padding = None if self.padding is None else self.padding.index_select(0, rows)
         return self._change_past(lambda past: past.reorder(rows))._replace(padding=padding)
 
@@ -188,15 +185,24 @@ class SentenceMean(NamedTuple):
 
     def reorder(self, new_order: Tensor) -> SentenceMean:
         """Follow a beam search; means that several rows share stay where these change places."""
-        if self.rows_per_key == 1:
-            return self._select(new_order)
-        kept, rows_per_key = rows_after_reorder(new_order, self.rows_per_key, self.rows)
-        reordered = self if kept is None else self._select(kept)
-        return reordered._replace(rows_per_key=rows_per_key)
+        return _reorder_shared(self, new_order)
 
-    def _select(self, rows: Tensor) -> SentenceMean:
+    def select(self, rows: Tensor) -> SentenceMean:
+        """Return the means of some rows."""
         mean, weights = self.mean.index_select(0, rows), self.weights.index_select(0, rows)
         return self._replace(mean=mean, weights=weights)
+
+
+Shared = TypeVar("Shared", KVCache, SentenceMean)
+
+
+def _reorder_shared(cache: Shared, new_order: Tensor) -> Shared:
+    """Select the rows that a beam search continues with, and how many rows then share each."""
+    if cache.rows_per_key == 1:
+        return cache.select(new_order)
+    kept, rows_per_key = rows_after_reorder(new_order, cache.rows_per_key, cache.rows)
+    reordered = cache if kept is None else cache.select(kept)
+    return reordered._replace(rows_per_key=rows_per_key)
 
 
 class KeySharing(NamedTuple):

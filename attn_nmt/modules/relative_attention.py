@@ -207,12 +207,13 @@ class RelativeMultiheadAttention(IncrementalModule):
             - query: (Lq, B, C), or (Lq, B * n, C) where n rows, of the same beam search, share each
               row of keys; key, value: (Lk, B, C)
             - key_padding_mask: (B, Lk), True = padding, never attended to
-            - attn_mask: (Lq, Lk) or (B * H, Lq, Lk); bool, True = blocked, or float, added
-            - output: (Lq, B, C)
-            - weights: (B, Lq, Lk), the mean over heads, with ``need_weights``; (H, B, Lq, Lk) with
-              ``need_head_weights``; else None. Before dropout.
+            - attn_mask: (Lq, Lk) or (B * n * H, Lq, Lk); bool, True = blocked, or float, added
+            - output: (Lq, B * n, C)
+            - weights: (B * n, Lq, Lk), the mean over heads, with ``need_weights``;
+              (H, B * n, Lq, Lk) with ``need_head_weights``; else None. Before dropout.
 
         Raises:
+            ValueError: if there is no query or no key.
             ValueError: if weights are asked of a causal module that has begun to decode without
                 them, and so kept no keys.
             ValueError: if the rows of the queries are not a multiple of those of the keys.
@@ -220,8 +221,14 @@ class RelativeMultiheadAttention(IncrementalModule):
         key = query if key is None else key
         cache = self.load_cache(incremental_state)
         key_rows = cache.rows if static_kv and cache is not None else key.size(1)
-        # In training the rows must not share their dropout.
-        sharing = KeySharing.between(query, key_rows, may_stack=not self.training)
+        if not (query.numel() and key.numel()):
+            raise ValueError(
+                "`query` and `key` must have at least one token of one row, but are "
+                f"{tuple(query.shape)} and {tuple(key.shape)}."
+            )
+        # In training the rows must not share their dropout. A mask may differ between them.
+        may_stack = not self.training and (attn_mask is None or attn_mask.dim() == 2)
+        sharing = KeySharing.between(query, key_rows, may_stack=may_stack)
         inputs = AttentionInputs(
             query=sharing.stack(query),
             positions=len(query),

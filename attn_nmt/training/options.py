@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from attn_nmt.command_line import UsageError, positive
+from attn_nmt.command_line import UsageError, at_least, positive
 from attn_nmt.training.save_dir import require_writable
 
 TOKENS_PER_UPDATE = 30000
@@ -61,10 +61,10 @@ def read(arguments: Sequence[str]) -> Options:
         raise UsageError(
             f"--precision must be one of {', '.join(PRECISIONS)}, but is {known.precision!r}."
         )
-    rank = known.node_rank
-    if rank is not None and not (rank.isascii() and rank.isdecimal()):
-        raise UsageError(f"--node-rank must be a whole number of at least 0, but is {rank!r}.")
-    values["node_rank"] = None if rank is None else int(rank)
+    for flag, argument in (("--save-dir", "SAVE_DIR"), ("--arch", "ARCH"), ("-a", "ARCH")):
+        # fairseq-train would heed it, and everything else the argument.
+        if any(word.partition("=")[0] == flag for word in flags):
+            raise UsageError(f"{flag} must be left out, since {argument} says it, but is given.")
     values["tokens_per_update"] = tokens_per_update or TOKENS_PER_UPDATE
     return Options(**values, flags=tuple(flags))
 
@@ -183,7 +183,12 @@ def _parser() -> ArgumentParser:
         help="print the recipe, the size of an update and the command; start and create nothing",
     )
     parser.add_argument("--update-freq", metavar="N", help="batches per update and device")
-    parser.add_argument("--node-rank", metavar="R", help="index of this node, from 0")
+    parser.add_argument(
+        "--node-rank",
+        metavar="R",
+        type=at_least(0, "--node-rank"),
+        help="index of this node, from 0",
+    )
     parser.add_argument("--master", metavar="HOST[:PORT]", help="where node 0 listens")
     parser.add_argument(
         "--precision",

@@ -77,6 +77,7 @@ def test_8_bits_translate_alike_on_the_cpu(trained: Path) -> None:
         (("--lenpen", "x"), "--lenpen must be a number, but is 'x'."),
         (("--sampling-topp", 2), "--sampling-topp must lie between 0 and 1, but is 2.0 instead."),
         (("--device", "cuda:7"), "--device must be there, but is cuda:7 of 0 GPUs."),
+        (("--device", "mps"), "--device must be cpu or cuda, but is mps."),
         (("--device", "tpu?"), "--device must be one of PyTorch's, but is 'tpu?'."),
         (("--data-bin", "/nowhere"), "--data-bin must be a directory, but /nowhere is not one."),
     ],
@@ -85,6 +86,13 @@ def test_bad_options_are_refused_by_their_flags(
     trained: Path, words: tuple[object, ...], message: str
 ) -> None:
     assert refusal(main, trained, *words) == message
+
+
+def test_a_missing_model_leaves_the_table_of_alignments(tmp_path: Path) -> None:
+    table = tmp_path / "table.tsv"
+    table.write_text("of an earlier run\n")
+    assert "nowhere" in refusal(main, tmp_path / "nowhere.pt", "--alignments", table)
+    assert table.read_text() == "of an earlier run\n"
 
 
 def test_a_line_that_is_not_text_is_named(trained: Path) -> None:

@@ -119,6 +119,8 @@ def test_padding_and_neighbours_change_nothing(name: str, side: str, causal: boo
     among = run(module, batch, padding_mask=mask)[:, :1]
     kept = among[pads:] if side == "left" else among[:LENGTH]
     torch.testing.assert_close(kept, alone, rtol=1e-10, atol=1e-10)
+    # As PyTorch made masks before it had bool.
+    assert torch.equal(run(module, batch, padding_mask=mask.byte())[:, :1], among)
 
 
 @pytest.mark.parametrize("steps", [[1] * LENGTH, [2, 3, 1], [LENGTH]])

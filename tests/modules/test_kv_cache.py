@@ -62,6 +62,24 @@ def test_shared_keys_equal_copies_of_them(
         torch.testing.assert_close(gradient, expected_gradient, **CLOSE)
 
 
+@pytest.mark.parametrize("length", [1, TARGET])
+def test_rows_that_share_keys_may_have_masks_of_their_own(length: int) -> None:
+    module, (target, source, padding) = build("1111"), inputs()
+    heads = SENTENCES * BEAM * module.num_heads
+    mask = torch.randn(heads, length, SOURCE).double()
+    expected, _ = module(target[:length], *copies(source, padding), attn_mask=mask)
+    found, _ = module(target[:length], source, source, padding, attn_mask=mask)
+    torch.testing.assert_close(found, expected, **CLOSE)
+
+
+@pytest.mark.parametrize("shape", [(0, 2), (3, 0)])
+@pytest.mark.parametrize("terms", ["1111", "0010"])
+def test_nothing_to_attend_from_is_refused(terms: str, shape: tuple[int, int]) -> None:
+    message = "^`query` and `key` must have at least one token of one row, but are "
+    with pytest.raises(ValueError, match=message):
+        build(terms, causal=True)(torch.zeros(*shape, WIDTH).double())
+
+
 # What each row of queries comes from: within their sentences; a sentence gone; sentences changing
 # places; one sentence with more rows than another; one row each.
 ORDERS = [
