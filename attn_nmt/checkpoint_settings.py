@@ -4,8 +4,8 @@ fairseq calls ``eval`` on some settings that are strings, builds a model of what
 for, and prefers ``args`` to ``cfg``. So a checkpoint may name this package's models or fairseq's
 Transformer and lightweight convolution, and the translation task; each setting must have the type
 that fairseq declares for it, and the model the shapes of the tensors in the file. Settings that
-fairseq does not declare are dropped, and so are the optimizer, the tokenizer and other parts that
-are chosen by name, but for a loss that is known to evaluate nothing.
+fairseq does not declare are dropped, and so are the tokenizer and other parts that are chosen by
+name and that fairseq would build, but for a loss that is known to evaluate nothing.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ TRUST = "ATTN_NMT_TRUST_CHECKPOINTS"
 
 _MODELS = (AttnTransformerModel, TransformerModel, LightConvModel)
 _TASK = "translation"
+# Who resumes takes those of the command line, and so do all other commands.
+_ONLY_RECORDED = ("optimizer", "lr_scheduler")
+# fairseq-validate builds the criterion that the checkpoint names.
 _CRITERIA = (
     "cross_entropy",
     "label_smoothed_cross_entropy",
@@ -111,10 +114,10 @@ def _check_config(cfg: Any) -> dict[str, Any]:
             logger.warning("dropped %r, which fairseq does not know, of a checkpoint", name)
         elif _is_section(sections[name]):
             checked[name] = _check(section, _dataclass_schema(sections[name]), name)
+        elif name == "criterion":
+            checked[name] = _check_criterion(section)
         else:
-            # fairseq-validate builds the loss of the checkpoint. All other parts are those of the
-            # command line, but fairseq's hub would build some.
-            checked[name] = _check_criterion(section) if name == "criterion" else None
+            checked[name] = section if name in _ONLY_RECORDED else None
     return checked
 
 
