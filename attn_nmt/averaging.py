@@ -19,6 +19,7 @@ from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError, positive, run
 
 StateDict = dict[str, Tensor]
+_BY_UPDATE = r"checkpoint_\d+_(\d+)\.pt"
 _BY_EPOCH = r"checkpoint(\d+)\.pt"
 
 
@@ -31,7 +32,7 @@ def last_by_update(save_dir: Path, n: int, flag: str = "--last-updates") -> list
         UsageError: if ``save_dir`` is not a directory or holds fewer; ``flag`` is where ``n`` comes
             from.
     """
-    numbered = _numbered(save_dir, r"checkpoint_\d+_(\d+)\.pt")
+    numbered = _numbered(save_dir, _BY_UPDATE)
     return _last(numbered, n, flag, save_dir, "checkpoint_EPOCH_UPDATE.pt")
 
 
@@ -51,7 +52,7 @@ def last_by_update_or_epoch(save_dir: Path, n: int, flag: str = "--average") -> 
     Raises:
         UsageError: as :func:`last_by_update`.
     """
-    if any(save_dir.glob("checkpoint_*_*.pt")):
+    if _numbered(save_dir, _BY_UPDATE):
         return last_by_update(save_dir, n, flag)
     if _numbered(save_dir, _BY_EPOCH):
         return last_by_epoch(save_dir, n, flag)
@@ -59,11 +60,14 @@ def last_by_update_or_epoch(save_dir: Path, n: int, flag: str = "--average") -> 
 
 
 def last_if_enough(save_dir: Path, n: int) -> list[Path]:
-    """Return the last ``n`` by update or epoch, or none if fewer were kept."""
-    try:
-        return last_by_update_or_epoch(save_dir, n)
-    except UsageError:
-        return []
+    """Return the last ``n`` by update or epoch, or none if fewer were kept.
+
+    Raises:
+        UsageError: if ``save_dir`` is not a directory.
+    """
+    by_update = _numbered(save_dir, _BY_UPDATE)
+    kept = by_update or _numbered(save_dir, _BY_EPOCH)
+    return [path for _, path in kept[-n:]] if len(kept) >= n else []
 
 
 def best(save_dir: Path, n: int, flag: str = "--best") -> list[Path]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 
-from attn_nmt.command_line import UsageError
+from attn_nmt.command_line import UsageError, positive
 from attn_nmt.data import options
 from attn_nmt.data.cldr import generate
 from attn_nmt.data.lines import Corpus
@@ -25,7 +26,7 @@ def load(args: Namespace) -> Corpus:
             test=args.test_pairs,
         )
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(re.sub(r"`(\w+)`", r"--\1-pairs", str(error))) from error
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
     for split, pairs in (("train", 24000), ("valid", 1000), ("test", 1000)):
         parser.add_argument(
             f"--{split}-pairs",
-            type=options.positive,
+            type=positive(f"--{split}-pairs"),
             default=pairs,
             metavar="N",
             help=f"sentence pairs for {split} (%(default)s)",

@@ -27,7 +27,7 @@ def fetch(name: str, base_url: str, directory: Path, *, mirror: str | None = Non
     """Copy or download the file ``name`` into ``directory`` and return its path.
 
     ``mirror``, another address or a directory, replaces ``base_url``. An interrupted download is
-    retried, also by the next run, and resumed if the server supports it; the file gets its name
+    retried and, where the server supports it, resumed, also by a later call; the file gets its name
     when it is complete.
 
     Raises:
@@ -85,6 +85,8 @@ def _resume(url: str, part: Path) -> None:
         response: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
         if offset and error.code == 416:
+            if error.headers.get("Content-Range") == f"bytes */{offset}":
+                return None  # an earlier run was killed before it could give the file its name
             # The partial file is longer than the file on the server: it is another one.
             part.unlink()
             return _resume(url, part)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from attn_nmt.command_line import UsageError
+from attn_nmt.command_line import UsageError, positive
 from attn_nmt.text.subwords import SUBWORD_TOOLS
 
 
 def build_parser(command: str, description: str, *, bpe_merges: int) -> ArgumentParser:
     """Return a parser with the shared options, to which the command adds its own."""
-    parser = ArgumentParser(prog=f"attn-nmt prepare {command}", description=description)
+    parser = ArgumentParser(
+        prog=f"attn-nmt prepare {command}", description=description, allow_abbrev=False
+    )
     parser.add_argument("out_dir", metavar="OUT_DIR", type=Path, help="new directory to create")
     parser.add_argument(
         "--bpe-merges",
-        type=positive,
+        type=positive("--bpe-merges"),
         default=bpe_merges,
         metavar="N",
         help="merges of the joint BPE; with sentencepiece, the vocabulary size (%(default)s)",
@@ -28,7 +30,11 @@ def build_parser(command: str, description: str, *, bpe_merges: int) -> Argument
         help="model that sentencepiece learns (%(default)s)",
     )
     parser.add_argument(
-        "--workers", type=positive, default=1, metavar="N", help="processes (%(default)s)"
+        "--workers",
+        type=positive("--workers"),
+        default=1,
+        metavar="N",
+        help="processes (%(default)s)",
     )
     return parser
 
@@ -40,13 +46,6 @@ def add_aggressive_hyphens(parser: ArgumentParser) -> None:
         action="store_true",
         help="split a-b into a @-@ b, as fairseq's script does",
     )
-
-
-def positive(text: str) -> int:
-    """Read a whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"must be a whole number of at least 1, but is {text!r}")
-    return int(text)
 
 
 def check_mirror(args: Namespace) -> None:

@@ -198,6 +198,10 @@ def create_output(
         UsageError: if the output directory holds anything else, or is a mount point.
     """
     out_dir: Path = args.out_dir
+    if not out_dir.name:
+        raise UsageError(f"OUT_DIR must name a new directory, but is {out_dir}.")
+    if out_dir.is_symlink():  # a directory can take the place of another one, but not of a link
+        out_dir = out_dir.resolve()
     options = _recorded_options(args)
     if _is_prepared(out_dir, name, options):
         print(f"{out_dir} is prepared already, with the same options.", file=sys.stderr)

@@ -36,7 +36,9 @@ _NOT_FUSED = (
     "--tpu",
     "--user-dir",
 )
-_FLAGS = "--lr 0.001 --dropout 0.1 --max-update 100000 --seed 1 --log-format simple"
+MAX_UPDATE = 100_000
+"""Of the recipe, as in the paper."""
+_FLAGS = f"--lr 0.001 --dropout 0.1 --max-update {MAX_UPDATE} --seed 1 --log-format simple"
 # The last five are for averaging; a checkpoint of every epoch would fill the disk.
 _CHECKPOINTS = "--save-interval-updates 1000 --keep-interval-updates 5"
 

@@ -6,8 +6,12 @@ import errno
 import os
 import threading
 from collections.abc import Iterator
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NoReturn
+from urllib.error import HTTPError
+from urllib.request import Request
 
 import pytest
 
@@ -84,6 +88,22 @@ def test_a_fault_of_the_server_is_reported_in_one_sentence(
 ) -> None:
     with pytest.raises(UsageError, match=f"^{server}/{name} {ending}$"):
         fetch(name, server, tmp_path)
+
+
+def test_a_download_that_was_complete_is_not_made_again(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may be killed before it can give the file its name."""
+    (tmp_path / "whole.gz.part").write_bytes(CONTENT)
+
+    def answer(request: Request, **_: object) -> NoReturn:
+        assert request.headers["Range"] == f"bytes={len(CONTENT)}-"
+        headers = Message()
+        headers["Content-Range"] = f"bytes */{len(CONTENT)}"
+        raise HTTPError(request.full_url, 416, "Range Not Satisfiable", headers, None)
+
+    monkeypatch.setattr("urllib.request.urlopen", answer)
+    assert fetch("whole.gz", server, tmp_path).read_bytes() == CONTENT
 
 
 def test_a_full_disk_is_not_reported_as_a_fault_of_the_server(

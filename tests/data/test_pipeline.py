@@ -201,6 +201,23 @@ def test_a_killed_run_leaves_no_output_and_the_next_one_succeeds(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
 
 
+def test_a_link_to_an_empty_directory_is_followed(tmp_path: Path, prepared: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    make(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert contents(tmp_path / "disk") == contents(prepared)
+    make(tmp_path / "link")  # again: it is prepared already
+
+
+def test_a_directory_without_a_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="^OUT_DIR must name a new directory, but is [.][.]$"):
+        make(Path())
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounts a small tmpfs")
 def test_a_full_disk_is_reported_in_one_sentence_and_nothing_is_left(tmp_path: Path) -> None:
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", tmp_path]).returncode:
@@ -217,31 +234,21 @@ def test_a_full_disk_is_reported_in_one_sentence_and_nothing_is_left(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("flags", "message"),
     [
-        ("--bpe-merges 0", "argument --bpe-merges: must be a whole number of at least 1"),
-        ("--workers two", "argument --workers: must be a whole number of at least 1"),
-        ("--subword wordpiece", "argument --subword: invalid choice: 'wordpiece'"),
+        ("--bpe-merges 0", "--bpe-merges must be a whole number of at least 1, but is '0'."),
+        ("--workers two", "--workers must be a whole number of at least 1, but is 'two'."),
+        ("--test-pairs 0", "--test-pairs must be a whole number of at least 1, but is '0'."),
     ],
 )
-def test_a_wrong_flag_is_named(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    flags: str,
-    words: str,
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["command", str(tmp_path / "corpus"), *flags.split()])
-    with pytest.raises(SystemExit) as exit_status:
-        main()
-    assert exit_status.value.code == 2
-    assert words in capsys.readouterr().err.splitlines()[-1]
+def test_a_wrong_value_is_named(tmp_path: Path, flags: str, message: str) -> None:
+    assert refusal(main, tmp_path / "corpus", *flags.split()) == message
     assert list(tmp_path.iterdir()) == []
 
 
 def test_more_pairs_than_there_are_is_refused(tmp_path: Path) -> None:
     message = refusal(main, tmp_path / "corpus", "--train-pairs", 70000)
-    assert message.startswith("`train` must be at most")
+    assert message.startswith("--train-pairs, --valid-pairs and --test-pairs must be at most")
     assert list(tmp_path.iterdir()) == []
 
 

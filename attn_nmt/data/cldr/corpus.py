@@ -77,10 +77,10 @@ def generate(*, seed: int, train: int, valid: int, test: int) -> dict[str, list[
     for name, size in sizes.items():
         if size < 0:
             raise ValueError(f"`{name}` must be at least 0, but is {size} instead.")
-    maximum = MAX_PAIRS - valid - test
-    if train > maximum:
+    if sum(sizes.values()) > MAX_PAIRS:
         raise ValueError(
-            f"`train` must be at most {maximum} with these sources, but is {train} instead."
+            f"`train`, `valid` and `test` must be at most {MAX_PAIRS} together with these sources, "
+            f"but are {sum(sizes.values())} instead."
         )
     drawn = draw(seed, sum(sizes.values()))
     mixed = [pair for pairs in drawn.values() for pair in pairs]

@@ -11,7 +11,7 @@ import torch
 from attn_nmt.benchmarking.measures import device, interleaved, keep_freed_memory, ratio
 from attn_nmt.benchmarking.models import Model
 from attn_nmt.benchmarking.work import WORK, Sizes
-from attn_nmt.command_line import positive
+from attn_nmt.command_line import UsageError, positive
 from attn_nmt.doctor import processor
 from attn_nmt.models.architectures import SIZES
 from attn_nmt.progress import track
@@ -63,36 +63,38 @@ def add_parser(commands: Any) -> None:
 
 
 def print_speed(options: Namespace) -> None:
-    """Print one row per cell, and write the file.
+    """Print one row per cell, and write the file, anew after each.
 
     Raises:
-        UsageError: if there is no such grid, size or cell.
+        UsageError: if there is no such grid, size, cell or directory.
     """
     cells = {cell.name: cell for cell in read_grid(options.grid)}
     require_known("--baseline", options.baseline, cells)
+    if options.json is not None and not options.json.parent.is_dir():
+        raise UsageError(f"--json must be in a directory, but {options.json.parent} is not one.")
     models = {name: _model(cell, arch_of_size(options.size)) for name, cell in cells.items()}
     sizes = Sizes(vocabulary=options.vocabulary)
     keep_freed_memory()
     baseline = models.pop(options.baseline)
-    times = {
-        name: {
+    times = {options.baseline: dict.fromkeys(MEASURED, 1.0)}
+    for name, model in track(list(models.items()), "measured", unit="cells"):
+        times[name] = {
             work: _relative_time(work, model, baseline, sizes, options.rounds) for work in MEASURED
         }
-        for name, model in track(list(models.items()), "measured", unit="cells")
+        if options.json is not None:  # after each, so that an interrupt loses one at most
+            _write(options, {name: times[name] for name in cells if name in times})
+    print(render([{"cell": name, **times[name]} for name in cells], "table", _COLUMNS), end="")
+
+
+def _write(options: Namespace, times: dict[str, dict[str, float]]) -> None:
+    content = {
+        "processor": processor() if device().type == "cpu" else torch.cuda.get_device_name(),
+        "threads": torch.get_num_threads(),
+        "rounds": options.rounds,
+        "baseline": options.baseline,
+        "times": times,
     }
-    times[options.baseline] = dict.fromkeys(MEASURED, 1.0)
-    rows = [{"cell": name, **times[name]} for name in cells]
-    print(render(rows, "table", _COLUMNS), end="")
-    if options.json is not None:
-        where = processor() if device().type == "cpu" else torch.cuda.get_device_name()
-        content = {
-            "processor": where,
-            "threads": torch.get_num_threads(),
-            "rounds": options.rounds,
-            "baseline": options.baseline,
-            "times": {name: times[name] for name in cells},
-        }
-        write_json(options.json, content)
+    write_json(options.json, content)
 
 
 def _model(cell: Cell, arch: str) -> Model:

@@ -13,7 +13,6 @@ are finished runs to ``run``.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -91,7 +90,7 @@ def _copy(run: SeedResult, target: Path) -> None:
 
 def _update_plan(path: Path, grid: GridResults) -> None:
     """Add to the cells and seeds of earlier calls; the order is that of this one."""
-    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    earlier = files.read_object(path) if path.is_file() else {}
     names = dict.fromkeys([*(cell.name for cell in grid.cells), *earlier.get("cells", [])])
     numbers = sorted({*grid.seeds, *earlier.get("seeds", [])})
     own = {cell.name: list(cell.seeds) for cell in grid.cells}
@@ -104,7 +103,7 @@ def _update_plan(path: Path, grid: GridResults) -> None:
 
 
 def _update_p_values(path: Path, grid: GridResults, samples: int) -> None:
-    recorded: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    recorded = files.read_object(path) if path.is_file() else {}
     for cell in grid.cells:
         baseline = grid.cell(cell.baseline)
         if baseline is None:

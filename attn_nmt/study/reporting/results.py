@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from attn_nmt.study.running.run_directory import (
     PLAN,
     RESULT,
     SPEED,
+    read_object,
     read_result,
 )
 
@@ -199,7 +199,7 @@ def _speed(path: Path) -> Speed | None:
     if not path.is_file():
         return None
     try:
-        speed = Speed(**_read_object(path))
+        speed = Speed(**read_object(path))
         for times in speed.times.values():
             for time in times.values():
                 float(time)
@@ -238,7 +238,7 @@ def _recorded_tests(path: Path) -> dict[str, dict[str, dict[int, RecordedTest]]]
                 baseline: {int(seed): _recorded_test(**test) for seed, test in seeds.items()}
                 for baseline, seeds in baselines.items()
             }
-            for cell, baselines in _read_object(path).items()
+            for cell, baselines in read_object(path).items()
         }
     except (AttributeError, TypeError, ValueError) as error:
         raise UsageError(f"{path} must be of `study collect`, but is not: {error}.") from error
@@ -273,7 +273,7 @@ def _plan(grid: Path) -> tuple[list[str], list[int], dict[str, list[int]]]:
     path = grid / PLAN
     if not path.is_file():
         return [], [], {}
-    plan = _read_object(path)
+    plan = read_object(path)
     cells, seeds = plan.get("cells"), plan.get("seeds")
     if not _is_list(cells, str) or any(Path(cell).name != cell for cell in cells):
         raise UsageError(f"{path} must be of `study run`, but its cells are {shown(cells)}.")
@@ -357,17 +357,7 @@ def _environment(directory: Path) -> dict[str, Any]:
         UsageError: if the file is not a JSON object.
     """
     path = directory / ENVIRONMENT
-    return _read_object(path) if path.is_file() else {}
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path} must be JSON, but is not: {error}.") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{path} must be a JSON object, but is {content!r}.")
-    return content
+    return read_object(path) if path.is_file() else {}
 
 
 def _failure(directory: Path) -> str | None:

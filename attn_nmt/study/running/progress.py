@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attn_nmt.progress import Progress
 from attn_nmt.study.grids.runs import Run
@@ -11,10 +14,12 @@ from attn_nmt.study.running.cell import Outcome
 from attn_nmt.study.running.run_directory import RESULT, TRAIN_LOG
 from attn_nmt.study.running.training_log import updates
 from attn_nmt.training import save_dir
-from attn_nmt.training.command import flag_value
+from attn_nmt.training.command import MAX_UPDATE, flag_value
+
+if TYPE_CHECKING:
+    from attn_nmt.study.training_time import Corpus
 
 _POLL_INTERVAL = 1.0
-_RECIPE_UPDATES = 100_000
 _MAX_SHOWN = 3
 """How many running runs are named; a line has no room for more."""
 
@@ -84,6 +89,20 @@ def updates_done(run: Run) -> int:
 
 
 def total_updates(run: Run) -> int:
-    """Return how many updates the training is to make."""
-    limit = flag_value(run.train, "--max-update") or ""
-    return int(limit) if limit.isdecimal() and int(limit) else _RECIPE_UPDATES
+    """Return how many updates the training is to make, also if it is limited by epochs."""
+    if flag_value(run.train, "--max-epoch") is not None:
+        # Not at the top: it loads the models.
+        from attn_nmt.study.training_time import update_count
+
+        corpus = _corpus(run.data_bin)
+        limit = None if corpus is None else update_count(run, corpus)
+        return limit or MAX_UPDATE
+    updates = flag_value(run.train, "--max-update") or ""
+    return int(updates) if updates.isdecimal() and int(updates) else MAX_UPDATE
+
+
+@cache
+def _corpus(data_bin: Path) -> Corpus | None:
+    from attn_nmt.study.training_time import read_corpus
+
+    return read_corpus(data_bin)

@@ -18,7 +18,7 @@ import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from difflib import SequenceMatcher
@@ -72,6 +72,21 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the content of one of these files.
+
+    Raises:
+        UsageError: if it is not a JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} must be JSON, but is not: {error}.") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} must be a JSON object, but is {content!r}.")
+    return content
+
+
 def read_result(directory: Path) -> dict[str, Any] | None:
     """Return the result of a finished run, or None.
 
@@ -121,20 +136,30 @@ def in_use(directory: Path) -> bool:
 
 def command_script(run: Run) -> str:
     """Return the content of ``command.sh``."""
-    return f"#!/usr/bin/env bash\n{shlex.join(run.train)}\n{shlex.join(run.evaluate)}\n"
+    return _script(run.train, run.evaluate)
+
+
+def _script(train: Sequence[str], evaluate: Sequence[str]) -> str:
+    return f"#!/usr/bin/env bash\n{shlex.join(train)}\n{shlex.join(evaluate)}\n"
 
 
 def require_same_commands(run: Run) -> None:
     """Refuse a directory in which something else was trained.
 
-    The flags of ``HARMLESS_FLAGS`` may differ.
+    A result without its script is one of a collection, which names its commands. The flags of
+    ``HARMLESS_FLAGS`` may differ.
 
     Raises:
         UsageError: with the words that differ.
     """
-    path = run.save_dir / COMMAND
+    path, result = run.save_dir / COMMAND, read_result(run.save_dir)
+    previous = None
     if path.is_file():
-        previous, current = path.read_text(encoding="utf-8"), command_script(run)
+        previous = path.read_text(encoding="utf-8")
+    elif result is not None and {"train", "evaluate"} <= result.keys():
+        previous = _script(result["train"], result["evaluate"])
+    if previous is not None:
+        current = command_script(run)
         if _without_harmless(previous) != _without_harmless(current):
             raise UsageError(
                 f"{run.save_dir} must be resumed by the command that started it, "
@@ -188,7 +213,10 @@ def require_same_data(run: Run) -> None:
     path = run.save_dir / ENVIRONMENT
     if not path.is_file():
         return
-    previous = json.loads(path.read_text(encoding="utf-8"))["data_card"]["files"]
+    try:
+        previous = dict(read_object(path)["data_card"]["files"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} must be of `study run`, but is not: {error!r}.") from error
     for name in sorted({*previous, *current}):
         if previous.get(name) != current.get(name):
             raise UsageError(

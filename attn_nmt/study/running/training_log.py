@@ -15,6 +15,7 @@ _LINE = re.compile(r"\| (train_inner|valid) \|(.*)")
 _LOSS = re.compile(r'\b(?:valid_)?loss["=: ]+([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?|nan|inf)\b')
 _UPDATE = re.compile(r'\b(?:valid_)?num_updates["=: ]+(\d+(?:\.\d+)?(?:e[-+]?\d+)?)\b')
 _DONE = "| done training in "
+_EPOCH_BEGINS = "| begin training epoch "
 _TAIL_BYTES = 16_384
 
 
@@ -68,8 +69,9 @@ def loss_lines(log: Path) -> str:
 
 
 def is_done(log: Path) -> bool:
-    """Whether the last training that wrote to the log was completed."""
-    return _DONE in _tail(log)
+    """Whether the last training that wrote to the log was completed, and none has begun since."""
+    tail = _tail(log)
+    return tail.rfind(_DONE) > tail.rfind(_EPOCH_BEGINS)
 
 
 def last_lines(log: Path, count: int) -> str:

@@ -90,6 +90,27 @@ def test_the_numbers_are_medians_of_ratios_and_reach_the_report(
     assert "| 2.00 | 3.00 |" in line
 
 
+def test_an_interrupt_leaves_what_was_measured(
+    grid: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    answers = iter([2.0, 3.0])
+
+    def measure(*_: object) -> float:
+        try:
+            return next(answers)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr(speed, "_relative_time", measure)
+    target = tmp_path / "speed.json"
+    with pytest.raises(KeyboardInterrupt):
+        run(monkeypatch, grid, "--size", "tiny", "--baseline", "1111", "--json", target)
+    assert list(json.loads(target.read_text())["times"]) == ["1111", "0010"]
+    missing = tmp_path / "missing" / "speed.json"
+    with pytest.raises(UsageError, match="^--json must be in a directory, but .*/missing is not"):
+        run(monkeypatch, grid, "--size", "tiny", "--baseline", "1111", "--json", missing)
+
+
 @pytest.mark.parametrize("content", ["[]", "{}", '{"times": 3}', "{"])
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
     finished(tmp_path / "own", "0010")

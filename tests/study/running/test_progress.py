@@ -11,9 +11,11 @@ import pytest
 from support.commandline import ROOT
 
 from attn_nmt.progress import Progress
+from attn_nmt.study import training_time
 from attn_nmt.study.grids.runs import Run
 from attn_nmt.study.running.cell import Outcome
-from attn_nmt.study.running.progress import fraction_done, show_progress, status
+from attn_nmt.study.running.progress import fraction_done, show_progress, status, total_updates
+from attn_nmt.study.training_time import Corpus
 
 DONE = Outcome("done", {})
 
@@ -28,6 +30,20 @@ def test_the_fraction_of_a_run_is_that_of_its_updates(planned_run: Run) -> None:
     assert fraction_done(planned_run) == 0.99, "it is not scored yet"
     (planned_run.save_dir / "result.json").write_text("{}")
     assert fraction_done(planned_run) == 1
+
+
+def test_a_training_may_be_limited_by_epochs(
+    planned_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ten pairs of 100 tokens, and updates of 500: two each epoch.
+    monkeypatch.setattr(training_time, "read_corpus", lambda data_bin: Corpus(10, 100.0, 50))
+    planned_run.data_bin.mkdir(parents=True)
+    for lang in ("de", "en"):
+        (planned_run.data_bin / f"dict.{lang}.txt").write_text("word 1\n")
+    flags = "--max-epoch 3 --tokens-per-update 500 --max-tokens 500"
+    limited = replace(planned_run, train=[*planned_run.train, *flags.split()])
+    assert total_updates(limited) == 6
+    assert total_updates(planned_run) == 100
 
 
 def test_a_run_moves_between_the_lines_of_its_log(planned_run: Run) -> None:

@@ -55,6 +55,17 @@ def test_flags_that_change_no_result_may_differ(planned_run: Run, flags: list[st
             require_same_commands(other)
 
 
+def test_a_collected_result_of_another_command_is_refused(planned_run: Run) -> None:
+    planned_run.save_dir.mkdir(parents=True)
+    result = {"scores": {"bleu": 1}, "evaluation": "evaluation-test", "data_bin": "data-bin"}
+    commands = {"train": planned_run.train, "evaluate": planned_run.evaluate}
+    write_json(planned_run.save_dir / "result.json", {**result, **commands})
+    require_same_commands(planned_run)
+    other = replace(planned_run, train=[*planned_run.train, "--lr", "1"])
+    with pytest.raises(UsageError, match="but that had nothing where this has --lr 1.$"):
+        require_same_commands(other)
+
+
 def test_a_run_of_an_earlier_version_is_resumed(planned_run: Run) -> None:
     planned_run.save_dir.mkdir(parents=True)
     script = command_script(planned_run)

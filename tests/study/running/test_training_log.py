@@ -46,6 +46,9 @@ def test_a_training_is_done_when_its_last_line_says_so(tmp_path: Path) -> None:
     assert not is_done(log)
     log.write_text(SIMPLE + "2026 | INFO | fairseq_cli.train | done training in 3.0 seconds\n")
     assert is_done(log)
+    with log.open("a") as file:
+        file.write("2026 | INFO | fairseq.trainer | begin training epoch 1\n" + SIMPLE)
+    assert not is_done(log)
 
 
 def test_a_missing_log_has_no_values(tmp_path: Path) -> None:
