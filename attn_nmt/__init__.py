@@ -16,7 +16,7 @@ The parts, from mathematics to the command line:
 - ``data``: ``attn-nmt prepare``: corpora, from text to fairseq's binary files
 - ``hub``: a trained model from Python
 - ``translate``: plain text in, plain text out
-- ``training``: the paper's recipe on the available devices
+- ``training``: the paper's recipe on the available devices; ``fused_adam``: its optimizer
 - ``averaging``: the mean of several checkpoints
 - ``evaluation``: translating with a checkpoint, and the labelled scores
 - ``study``: ``attn-nmt study``: the paper's models and grids, their costs and runs

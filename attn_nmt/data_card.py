@@ -67,7 +67,7 @@ class DataCard:
         if not path.is_file():
             raise UsageError(
                 f"{path} must exist, since it says how the data was prepared, but is missing; "
-                "prepare the data with a script of data_prep/."
+                "prepare the data with attn-nmt prepare."
             )
         try:
             if path.stat().st_size > _MAX_BYTES:

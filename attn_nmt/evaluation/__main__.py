@@ -56,10 +56,11 @@ def main() -> None:
     scratch = unfinished_path(checkpoint.parent / name)
     try:
         scratch.mkdir()
-        _evaluate(checkpoint, args.data_bin, card, args.gen_subset, scratch, flags)
+        scores = _evaluate(checkpoint, args.data_bin, card, args.gen_subset, scratch, flags)
         _move_files(scratch, checkpoint.parent / name)
         (checkpoint.parent / name / FAILED_LOG).unlink(missing_ok=True)
         print(f"log: {checkpoint.parent / name / LOG}", file=sys.stderr)
+        print(scores)
     except GenerateFailed as error:
         # Beside the log of what is there.
         log = checkpoint.parent / name / FAILED_LOG
@@ -113,7 +114,8 @@ def _int8_override(checkpoint: Path, flags: list[str]) -> str:
 
 def _evaluate(
     checkpoint: Path, data_bin: Path, card: DataCard, split: str, directory: Path, flags: list[str]
-) -> None:
+) -> str:
+    """Translate and score into ``directory``; return the labelled scores and the line of JSON."""
     reference = DataCard.raw_file(data_bin.resolve().parent, split, card.target_lang)
     references = reference.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     if len(references) != card.lines[split]:
@@ -127,10 +129,10 @@ def _evaluate(
     text = "".join(line + "\n" for line in hypotheses)
     (directory / f"hypotheses.{card.target_lang}").write_text(text, encoding="utf-8")
     scores = score(hypotheses, references, card.target_lang, subset=card.subset)
-    line = json.dumps(scores.as_dict())
+    line = json.dumps({**scores.as_dict(), "checkpoint": checkpoint.name})
     (directory / "scores.json").write_text(line + "\n", encoding="utf-8")
     _write_sentence_scores(directory / "sentences.tsv", hypotheses, references)
-    print(scores.labelled(), line, sep="\n")
+    return f"{scores.labelled()}\n{line}"
 
 
 def _write_sentence_scores(path: Path, hypotheses: list[str], references: list[str]) -> None:

@@ -43,6 +43,10 @@ class ContextBroadcast(IncrementalModule):
         self.causal = causal
         self.scale = nn.Parameter(torch.zeros(embed_dim)) if scaled else None
 
+    def extra_repr(self) -> str:
+        """Say what is computed, for ``print(model)`` and the beginning of fairseq-train's log."""
+        return f"scaled={self.scale is not None}, causal={self.causal}"
+
     def forward(
         self,
         x: Tensor,

@@ -160,6 +160,10 @@ class DeformableConv1d(IncrementalModule):
         self.records_statistics = False
         self.reset_parameters()
 
+    def extra_repr(self) -> str:
+        """Say what is computed, for ``print(model)`` and the beginning of fairseq-train's log."""
+        return f"kernel_size={self.kernel_size}, causal={self.causal}"
+
     def reset_parameters(self) -> None:
         """Glorot-uniform taps, zero bias and offsets: an ordinary convolution to begin with."""
         nn.init.xavier_uniform_(self.weight)

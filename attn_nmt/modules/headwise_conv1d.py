@@ -77,6 +77,11 @@ class HeadwiseConv1d(IncrementalModule, ABC):
             - output: (B, H, L, K), or (1, H, 1, K) for the same kernel everywhere
         """
 
+    def extra_repr(self) -> str:
+        """Say what is computed, for ``print(model)`` and the beginning of fairseq-train's log."""
+        parts = (f"kernel_size={self.kernel_size}", f"heads={self.num_heads}", f"glu={self.glu}")
+        return ", ".join((*parts, f"causal={self.causal}"))
+
     def reset_parameters(self) -> None:
         """Glorot-uniform weights, zero biases."""
         for name, parameter in self.named_parameters():

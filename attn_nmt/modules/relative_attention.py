@@ -171,6 +171,11 @@ class RelativeMultiheadAttention(IncrementalModule):
         self.out_proj = Linear(embed_dim, embed_dim)
         self.reset_parameters()
 
+    def extra_repr(self) -> str:
+        """Say what is computed, for ``print(model)`` and the beginning of fairseq-train's log."""
+        span = "" if self.span is None else f"span={self.span}, "
+        return f"terms={self.terms}, heads={self.num_heads}, {span}causal={self.causal}"
+
     def reset_parameters(self) -> None:
         """Glorot-uniform weights, zero biases.
 

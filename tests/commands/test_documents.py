@@ -34,7 +34,8 @@ OTHER_PAGES = (
     "index",
     "api",
 )
-DOCUMENTS = [*(ROOT / "docs" / f"{name}.md" for name in (*PAGES, *OTHER_PAGES)), README]
+SITE = ROOT / "docs"
+DOCUMENTS = [*(SITE / f"{name}.md" for name in (*PAGES, *OTHER_PAGES)), README]
 
 # Commands that do not run here, by how they begin, with the reason; their flags are checked.
 CHECKED_ONLY = {
@@ -270,6 +271,8 @@ def test_links_resolve() -> None:
         for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", text):
             file = (page.parent / target) if target else page
             assert file.exists(), f"{page.name}: {target}"
+            # The site has nothing else.
+            assert page.parent != SITE or SITE in file.resolve().parents, f"{page.name}: {target}"
             assert not anchor or anchor in _anchors(file), f"{page.name}: {target}#{anchor}"
 
 

@@ -160,7 +160,7 @@ def test_the_best_is_scored_where_too_few_are_kept_for_an_average(
         (
             "{trained} {empty}",
             "{parent}/data_card.json must exist, since it says how the data was prepared, but is "
-            "missing; prepare the data with a script of data_prep/.",
+            "missing; prepare the data with attn-nmt prepare.",
         ),
     ],
 )
