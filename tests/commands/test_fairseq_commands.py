@@ -233,3 +233,15 @@ def test_modules_and_terms_import_without_fairseq() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_an_imported_package_registers_its_models_on_request() -> None:
+    """fairseq passes over a user-dir that is imported already, also if its models are not."""
+    program = (
+        "import argparse, attn_nmt.modules, attn_nmt.models\n"
+        "from fairseq.models import ARCH_MODEL_REGISTRY\n"
+        "from fairseq.utils import import_user_module\n"
+        "import_user_module(argparse.Namespace(user_dir='attn_nmt'))\n"
+        "assert 'attn0110_tiny' in ARCH_MODEL_REGISTRY\n"
+    )
+    run_command("python3", "-c", program)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.commandline import refusal, run_command
 
+from attn_nmt.data import multi30k_en2de
 from attn_nmt.data.multi30k_en2de import load, main
 
 LINES = {"train": 29000, "val": 1014, "test_2016_flickr": 1000}
@@ -27,7 +29,11 @@ def whole_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def mirror(whole_mirror: Path, tmp_path: Path) -> Path:
+def mirror(whole_mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy to be damaged; what is whole counts as published."""
+    texts = {file.stem: gzip.decompress(file.read_bytes()) for file in whole_mirror.iterdir()}
+    sums = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
+    monkeypatch.setattr(multi30k_en2de, "_SHA256", sums)
     return shutil.copytree(whole_mirror, tmp_path / "mirror")
 
 
@@ -72,6 +78,11 @@ def rewrite(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
             "test_2016_flickr.en.gz",
             rewrite(lambda text: b""),
             "test_2016_flickr.en.gz must hold one sentence per line, but is empty.",
+        ),
+        (
+            "train.de.gz",
+            rewrite(lambda text: text.replace(b"de 99\n", b"de 98\n", 1)),
+            "must hold the published text, with the SHA-256 ",
         ),
         ("train.en.gz", Path.unlink, "--mirror must hold the file train.en.gz, but "),
     ],
