@@ -14,7 +14,7 @@ The parts, from mathematics to the command line:
 - ``data_card``: how a corpus was prepared
 - ``text``: text to tokens and subwords, and back
 - ``data``: ``attn-nmt prepare``: corpora, from text to fairseq's binary files
-- ``hub``: a trained model from Python
+- ``search``: how translations are searched for; ``hub``: a trained model from Python
 - ``translate``: plain text in, plain text out
 - ``training``: the paper's recipe on the available devices; ``fused_adam``: its optimizer
 - ``averaging``: the mean of several checkpoints

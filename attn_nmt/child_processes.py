@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType
@@ -55,17 +56,21 @@ def running(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen
     with ExitStack() as stack:
         with interrupts_delayed():
             process = subprocess.Popen(command, preexec_fn=die_with(os.getpid()), **options)
-            stack.callback(_stop, process)
+            stack.callback(stop, [process])
         yield process
 
 
-def _stop(process: subprocess.Popen[Any]) -> None:
-    process.terminate()  # no effect if it has ended
-    try:
-        process.wait(_STOP_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def stop(processes: Sequence[subprocess.Popen[Any]]) -> None:
+    """Terminate what still runs, and kill what does not end in time."""
+    for process in processes:
+        process.terminate()  # no effect on one that has ended
+    end = time.monotonic() + _STOP_TIMEOUT
+    for process in processes:
+        try:
+            process.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import sys
-from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -111,25 +110,6 @@ def real(flag: str) -> Callable[[str], float]:
             raise UsageError(f"{flag} must be a number, but is {text!r}.") from None
 
     return read
-
-
-def add_search_options(parser: ArgumentParser) -> None:
-    """Add how to search for a translation, and in which numbers: the same wherever one is made."""
-    parser.add_argument(
-        "--beam", metavar="N", type=positive("--beam"), default=4, help="default: 4"
-    )
-    parser.add_argument(
-        "--lenpen",
-        metavar="X",
-        type=real("--lenpen"),
-        default=0.6,
-        help="exponent of the length by which a score is divided; default: 0.6",
-    )
-    parser.add_argument(
-        "--int8",
-        action="store_true",
-        help="matrix products in 8 bits, on the CPU: rounded a little",
-    )
 
 
 def positive(flag: str) -> Callable[[str], int]:

@@ -10,11 +10,9 @@ translator.translate(["One sentence.", "Another."], nbest=3)
 from __future__ import annotations
 
 import logging
-import math
 import os
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, overload
@@ -26,6 +24,7 @@ from attn_nmt.checkpoints import choose_checkpoint, load_checkpoint
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
 from attn_nmt.models.attn_transformer import AttnTransformerModel
+from attn_nmt.search import WINDOW, SearchOptions
 from attn_nmt.text.segmenter import Segmenter
 
 
@@ -114,56 +113,6 @@ def _training_data(checkpoint: Path) -> Path:
     return Path(task["data"])
 
 
-@dataclass(frozen=True)
-class SearchOptions:
-    """How translations are searched for; the defaults are those of ``evaluate.sh``.
-
-    Raises:
-        ValueError: naming the option, the rule and the value found.
-    """
-
-    beam: int = 4
-    lenpen: float = 0.6
-    """Exponent of the length by which a score is divided; more favours long translations."""
-    nbest: int = 1
-    """How many hypotheses of the beam are returned."""
-    max_tokens: int = 8000
-    """Tokens per batch, on the longer side."""
-    sampling_topk: int = 0
-    """Draw each token from the K likeliest instead of searching; 0 searches."""
-    sampling_topp: float = 0.0
-    """Draw each token from the likeliest that together have probability P; 0 searches."""
-    alignment: bool = False
-    """Whether hypotheses say what their tokens attend to, which takes a little longer."""
-
-    def __post_init__(self) -> None:
-        for name in ("beam", "nbest", "max_tokens"):
-            self._require(name, getattr(self, name) >= 1, "be positive")
-        self._require("lenpen", math.isfinite(self.lenpen), "be finite")
-        self._require("nbest", self.nbest <= self.beam, f"be at most `beam` ({self.beam})")
-        self._require("sampling_topk", self.sampling_topk >= 0, "not be negative")
-        self._require("sampling_topp", 0.0 <= self.sampling_topp <= 1.0, "lie between 0 and 1")
-        only_one = not (self.sampling_topk and self.sampling_topp)
-        self._require("sampling_topp", only_one, "be 0 beside `sampling_topk`")
-
-    def _require(self, name: str, holds: bool, rule: str) -> None:
-        if not holds:
-            raise ValueError(f"`{name}` must {rule}, but is {getattr(self, name)} instead.")
-
-    def generator_args(self) -> Namespace:
-        """Return the settings of fairseq's search; the lengths are those of fairseq-generate."""
-        return Namespace(
-            beam=self.beam,
-            lenpen=self.lenpen,
-            nbest=self.nbest,
-            sampling=bool(self.sampling_topk or self.sampling_topp),
-            sampling_topk=self.sampling_topk or -1,
-            sampling_topp=self.sampling_topp or -1.0,
-            max_len_a=0,
-            max_len_b=200,
-        )
-
-
 class Hypothesis(NamedTuple):
     """One translation of a sentence."""
 
@@ -221,7 +170,7 @@ class Translator:
         return [best[0].text for best in self.hypotheses(sentences, **options)]
 
     def hypotheses(
-        self, sentences: Iterable[str], *, window: int = 1000, **options: Any
+        self, sentences: Iterable[str], *, window: int = WINDOW, **options: Any
     ) -> Iterator[list[Hypothesis]]:
         """Yield the ``nbest`` hypotheses of each sentence, in the order of the sentences.
 
@@ -245,7 +194,13 @@ class Translator:
                 found[order[row]] = hypotheses
             yield from (found.get(number, [BLANK]) for number in range(len(lines)))
 
-    def search(self, source: torch.Tensor, *, beam: int = 4, lenpen: float = 0.6) -> torch.Tensor:
+    def search(
+        self,
+        source: torch.Tensor,
+        *,
+        beam: int = SearchOptions.beam,
+        lenpen: float = SearchOptions.lenpen,
+    ) -> torch.Tensor:
         """Translate the tokens of one sentence, (S) -> (T), both ending in </s>."""
         options = SearchOptions(beam=beam, lenpen=lenpen, max_tokens=len(source))
         ((_, (best, *_)),) = self._raw_search([source], options)

@@ -11,13 +11,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from attn_nmt.command_line import UsageError, add_search_options, positive, real, run
+from attn_nmt.command_line import UsageError, positive, real, run
 from attn_nmt.progress import Progress
+from attn_nmt.search import WINDOW, SearchOptions, add_search_options
 
 if TYPE_CHECKING:  # they import fairseq, which --help does not need
     from attn_nmt.hub import Hypothesis
-
-_WINDOW = 1000
 
 
 def main() -> None:
@@ -31,10 +30,6 @@ def main() -> None:
             translated before it has been written.
     """
     options = _parser().parse_args()
-    from attn_nmt.hub import SearchOptions, from_pretrained
-
-    # PyTorch's advice on memory that only GPUs have.
-    warnings.filterwarnings("ignore", message=".*pin_memory.*")
     names = ("beam", "lenpen", "nbest", "max_tokens", "sampling_topk", "sampling_topp")
     search = {name: getattr(options, name) for name in names}
     search = {name: value for name, value in search.items() if value is not None}
@@ -43,6 +38,10 @@ def main() -> None:
         SearchOptions(**search)
     except ValueError as error:
         raise UsageError(_as_flags(error)) from None
+    from attn_nmt.hub import from_pretrained
+
+    # PyTorch's advice on memory that only GPUs have.
+    warnings.filterwarnings("ignore", message=".*pin_memory.*")
     with ExitStack() as stack:
         alignments = None
         try:
@@ -148,16 +147,16 @@ def _parser() -> ArgumentParser:
         "--max-tokens",
         metavar="N",
         type=positive("--max-tokens"),
-        default=8000,
-        help="tokens per batch, on the longer side; default: 8000",
+        default=SearchOptions.max_tokens,
+        help=f"tokens per batch, on the longer side; default: {SearchOptions.max_tokens}",
     )
     parser.add_argument(
         "--window",
         metavar="N",
         type=positive("--window"),
-        default=_WINDOW,
+        default=WINDOW,
         help="lines that are sorted by length and translated before the first of them is written; "
-        f"default: {_WINDOW}",
+        f"default: {WINDOW}",
     )
     parser.add_argument(
         "--device",

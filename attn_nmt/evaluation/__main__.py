@@ -11,10 +11,11 @@ from pathlib import Path
 from attn_nmt.atomic import unfinished_path
 from attn_nmt.averaging import average, last_by_update_or_epoch, last_if_enough
 from attn_nmt.checkpoints import find_checkpoint, load_checkpoint
-from attn_nmt.command_line import UsageError, add_search_options, positive, run
+from attn_nmt.command_line import UsageError, positive, run
 from attn_nmt.data_card import DataCard
 from attn_nmt.evaluation.generate import FAILED_LOG, LOG, GenerateFailed, generate, read_hypotheses
 from attn_nmt.evaluation.scores import score, sentence_scores
+from attn_nmt.search import add_search_options
 from attn_nmt.text.segmenter import detokenizer
 from attn_nmt.training.options import check_user_dir
 

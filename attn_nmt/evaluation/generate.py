@@ -15,9 +15,10 @@ from attn_nmt.child_processes import running
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
 from attn_nmt.progress import Progress, cut
+from attn_nmt.search import SearchOptions
 
 # Flags of the user come later and override it.
-_MAX_TOKENS = ("--max-tokens", "8000")
+_MAX_TOKENS = ("--max-tokens", str(SearchOptions.max_tokens))
 # A line for each batch, by which the progress is shown.
 _PROGRESS = shlex.split("--log-format simple --log-interval 1")
 _BATCH = re.compile(r"progress_bar\b.*?(\d+) / (\d+) wps=")

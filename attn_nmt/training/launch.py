@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from attn_nmt.child_processes import die_with, interrupts_delayed
+from attn_nmt.child_processes import die_with, interrupts_delayed, stop
 from attn_nmt.command_line import UsageError
 from attn_nmt.training.command import Command
 from attn_nmt.training.display import TrainingDisplay
 
 _POLL_INTERVAL = 0.1
-_STOP_TIMEOUT = 10.0
 
 
 def launch(commands: Sequence[Command], display: TrainingDisplay | None = None) -> None:
@@ -80,7 +79,7 @@ def run_together(commands: Sequence[Command], display: TrainingDisplay | None = 
                     processes.append(process)
             _wait(processes, display)
         finally:
-            _stop(processes)
+            stop(processes)
 
 
 def _wait(processes: Sequence[subprocess.Popen[bytes]], display: TrainingDisplay | None) -> None:
@@ -90,7 +89,7 @@ def _wait(processes: Sequence[subprocess.Popen[bytes]], display: TrainingDisplay
             display.follow()
         for rank, code in enumerate(codes):
             if code:
-                _stop(processes)  # before their last words are read
+                stop(processes)  # before their last words are read
                 raise UsageError(_failure(len(codes), rank, code, display))
         if all(code == 0 for code in codes):
             return
@@ -106,16 +105,3 @@ def _failure(count: int, rank: int, code: int, display: TrainingDisplay | None) 
         return sentence
     stopped = f"Number {rank} of {count} processes failed; all were stopped.\n" if count > 1 else ""
     return f"{display.reason(code)}\n{stopped}The full log is in {display.log}."
-
-
-def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Terminate what still runs, and kill what does not end in time."""
-    for process in processes:
-        process.terminate()  # no effect on one that has ended
-    end = time.monotonic() + _STOP_TIMEOUT
-    for process in processes:
-        try:
-            process.wait(max(0.0, end - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

@@ -178,8 +178,7 @@ def weigh(claim: Claim, scores: Mapping[str, Sequence[float]]) -> Evidence:
     if freedom == 0:
         return Evidence(UNDECIDED, estimate, paper=in_paper)
     error = deviation * sqrt(sum(w**2 / len(scores[cell]) for cell, w in claim.weights.items()))
-    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
-    half_width = quantile * error
+    half_width = _quantile(freedom) * error
     detectable = half_width + float(stats.t.ppf(POWER, freedom)) * error
     low, high = estimate - half_width, estimate + half_width
     verdict = _verdict(claim.is_gain, low, high)
@@ -200,6 +199,15 @@ def pooled_deviation(scores: Mapping[str, Sequence[float]]) -> tuple[float, int]
         return 0.0, 0
     squares = sum((len(seeds) - 1) * variance(seeds) for seeds in repeated)
     return sqrt(squares / freedom), freedom
+
+
+def half_width_of_a_pair(deviation: float, freedom: int, seeds: int) -> float:
+    """Return that of the interval for two cells with as many seeds each, in BLEU."""
+    return _quantile(freedom) * deviation * sqrt(2 / seeds)
+
+
+def _quantile(freedom: int) -> float:
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
 def _contrast(claim: Claim, means: Mapping[str, float]) -> float:

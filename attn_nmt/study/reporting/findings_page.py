@@ -19,6 +19,7 @@ from attn_nmt.study.reporting.findings import (
     MARGIN,
     Evidence,
     Finding,
+    half_width_of_a_pair,
     overall,
     pooled_deviation,
     weigh,
@@ -111,10 +112,18 @@ def _pooled(grid: GridResults) -> list[str]:
     deviation, freedom = pooled_deviation(_scores(grid))
     if freedom == 0:
         return []
-    return [
+    sentences = [
         f"The pooled standard deviation over seeds is {deviation:.2f} BLEU, with {freedom} "
         f"degree{'s' if freedom > 1 else ''} of freedom."
     ]
+    seeds = len(grid.seeds)
+    half = half_width_of_a_pair(deviation, freedom, seeds)
+    if half >= MARGIN:
+        sentences.append(
+            f"So the interval of a difference between two models of {seeds} seeds is ±{half:.2f}: "
+            "their equality could be refuted by these runs, but not shown."
+        )
+    return [" ".join(sentences)]
 
 
 def _findings(grid: GridResults) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,18 @@ def test_every_finding_has_a_verdict_and_its_numbers(runs: Path) -> None:
     assert "| +8.90 ±" in line
     (line,) = (line for line in lines if "0010-deformable - 1111-deformable" in line)
     assert line.endswith("|  |  | -0.3 | not run |") or line.endswith("|  |  |  | not run |")
+
+
+def test_too_few_seeds_to_show_equality_are_said_to_be(runs: Path) -> None:
+    assert "their equality could be" not in page(runs)[0]
+    result = runs / "own" / "none" / "seed1" / "result.json"
+    content = json.loads(result.read_text())
+    content["scores"]["bleu"] = 16.0
+    result.write_text(json.dumps(content))
+    # Deviations of 0.1 but for one of 2.3: pooled, with 15 degrees of freedom.
+    half = 2.1314 * (2 * 2.3116**2 / 15 + 13 * 0.1**2 / 15) ** 0.5 * (2 / 3) ** 0.5
+    found = re.search("two models of 3 seeds is ±([0-9.]+): their equality could be", page(runs)[0])
+    assert found is not None and float(found[1]) == pytest.approx(half, abs=0.02)
 
 
 def test_models_are_beside_the_papers_and_missing_runs_are_named(runs: Path) -> None:
