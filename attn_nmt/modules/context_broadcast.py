@@ -24,7 +24,7 @@ class CumulativeSum(NamedTuple):
 
 
 class ContextBroadcast(IncrementalModule):
-    """Uniform attention without parameters (Heo et al. 2022, arXiv 2210.08457)::
+    """Uniform attention without parameters (Hyeon-Woo et al. 2022, arXiv 2210.08457)::
 
         x <- (x + mean) / 2              or, scaled, x + s * mean
 

@@ -50,16 +50,20 @@ _TABLE = (
 _CROSS = "cross-"
 _FULL = "1111"
 _FIGURES = {
-    "self": "Figure 3 (c): self-attention and what stands beside or in place of it",
-    "cross": "Figure 3 (d): encoder-decoder attention",
+    "self": "Figure 3 (c): self-attention and what stands beside or in place of it, over the "
+    "multiply-adds of whole models (the paper's axis has only those of the attention under study)",
+    "cross": "Figure 3 (d): encoder-decoder attention, likewise",
 }
 _HOW = f"""\
 A claim is a contrast of mean BLEU. Its interval of 95 % comes from the deviation over the seeds,
 pooled over all models. A gain *holds* if the interval is above 0; it *does not hold* if the
 interval is below 0 or within ±{MARGIN}, a margin that was chosen beforehand. Equality *holds* if
 the interval is within ±{MARGIN}, and *does not hold* if it is outside. All else is *undecided*.
-"Detectable" is the smallest true contrast that these runs would have told from 0 four times of
-five. Intervals are not corrected for the number of claims."""
+"Detectable" is the smallest true contrast that these runs would have shown four times of five: as
+a gain to be above 0, as an equality to be outside ±{MARGIN}. Intervals are not corrected for the
+number of claims, and those that share a model are not independent: if the seeds of 1111 were lucky,
+all others lose more to it. Verdicts go by these intervals. The test over seeds in the table of
+models has only the three differences of one model, and so less power."""
 
 
 def findings_files(grid: GridResults, samples: int, name: str, about: str) -> dict[str, bytes]:

@@ -53,8 +53,8 @@ COLUMNS = (
         "bleu_compound_split",
         "BLEU, compound-split",
         ".2f",
-        "the mean of tokenised BLEU with compounds split, as papers reported it; it is closer "
-        "to the paper's, which does not say how it was tokenised",
+        "the mean of tokenised BLEU with compounds split, as papers reported it; it is "
+        "probably closer to the paper's, which does not say how it was tokenised",
     ),
     Column(
         "paper_bleu",
@@ -130,7 +130,8 @@ COLUMNS = (
         "validation_loss",
         "validation loss",
         ".3f",
-        "at the end of the training, in bits per token, the mean over the seeds",
+        "at the end of the training, label-smoothed as it was trained, in bits per token, the mean "
+        "over the seeds",
     ),
     Column(
         "on_envelope",

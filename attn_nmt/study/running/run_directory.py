@@ -30,7 +30,7 @@ import torch
 from attn_nmt.atomic import replacing
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
-from attn_nmt.doctor import device, package_version
+from attn_nmt.doctor import device, package_version, processor
 from attn_nmt.study.grids.runs import OR_BEST, Run
 from attn_nmt.version import __version__
 
@@ -245,6 +245,7 @@ def environment(data_bin: Path, overrides: dict[str, str]) -> dict[str, Any]:
             **{name: package_version(name) for name in _PACKAGES},
         },
         "device": device(),
+        "processor": processor(),
         "variables": {name: variables.get(name) for name in _VARIABLES},
         "git": git_state(Path(__file__).parent),
         "data_card": asdict(DataCard.read(data_bin.resolve().parent)),

@@ -45,6 +45,8 @@ def test_an_interval_is_that_of_a_t_test_where_there_are_two_cells() -> None:
     error = evidence.half_width / stats.t.ppf(0.975, 4)
     power = 1 - stats.nct.cdf(stats.t.ppf(0.975, 4), 4, evidence.detectable / error)
     assert power == pytest.approx(0.8, abs=0.03)
+    # An equality is refuted by what is outside the margin.
+    assert weigh(EQUAL, both).detectable == pytest.approx(evidence.detectable + MARGIN)
 
 
 def test_the_deviation_is_that_of_all_cells_around_their_own_means() -> None:

@@ -51,7 +51,7 @@ def test_every_finding_has_a_verdict_and_its_numbers(runs: Path) -> None:
             (
                 "holds",
                 "holds",
-                "does not hold (1 of 2 claims holds)",
+                "does not hold (1 of 3 claims holds)",
                 *["not run"] * 4,
                 "not run (0 of 2 claims hold)",
                 *["not run"] * 2,
