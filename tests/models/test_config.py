@@ -20,6 +20,10 @@ from attn_nmt.models.config import AttnTransformerConfig
     [
         ({"dropout": 1.5}, "--dropout must lie between 0 and 1, but is 1.5 instead."),
         (
+            {"activation_dropout": 1.5},
+            "--activation-dropout must lie between 0 and 1, but is 1.5 instead.",
+        ),
+        (
             {"attention_dropout": -0.1},
             "--attention-dropout must lie between 0 and 1, but is -0.1 instead.",
         ),

@@ -67,6 +67,13 @@ def test_a_flag_of_one_side_overrides_that_of_both(side: str) -> None:
 
 
 @pytest.mark.parametrize("side", ["encoder", "decoder"])
+def test_norms_of_one_side_stand_where_its_own_flag_says(side: str) -> None:
+    found = layer_configs(**{f"{side}_normalize_before": True})
+    for name, layers in found.items():
+        assert set(column(layers, "normalize_before")) == {name == side}
+
+
+@pytest.mark.parametrize("side", ["encoder", "decoder"])
 def test_a_type_of_one_side_overrides_that_of_both(side: str) -> None:
     other = "decoder" if side == "encoder" else "encoder"
     for flags in (

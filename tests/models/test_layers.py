@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +16,10 @@ from attn_nmt.functional.dropout import dropout
 from attn_nmt.models.layers import Dropout
 
 
-def layer(*, causal: bool, pre_norm: bool) -> Layer:
+def layer(*, causal: bool, pre_norm: bool, **flags: Any) -> Layer:
     built = Layer(
         causal=causal,
+        **flags,
         self_attn_terms="0110",
         deformable_kernel_size=3,
         context_broadcast="scaled",
@@ -28,10 +30,14 @@ def layer(*, causal: bool, pre_norm: bool) -> Layer:
     return built.double()
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize("pre_norm", [False, True])
 @pytest.mark.parametrize("causal", [False, True])
-def test_sublayers_follow_one_another_as_in_figure_2(causal: bool, pre_norm: bool) -> None:
-    whole, x = layer(causal=causal, pre_norm=pre_norm), torch.randn(5, 2, 8, dtype=torch.float64)
+def test_sublayers_follow_one_another_as_in_figure_2(
+    causal: bool, pre_norm: bool, activation: str
+) -> None:
+    whole = layer(causal=causal, pre_norm=pre_norm, activation_fn=activation)
+    x = torch.randn(5, 2, 8, dtype=torch.float64)
     part = whole.layer
     source = whole.source.expand(-1, 2, -1)
 
@@ -46,10 +52,41 @@ def test_sublayers_follow_one_another_as_in_figure_2(causal: bool, pre_norm: boo
         )
     expected = unit(
         expected,
-        lambda y: part.context_broadcast(part.fc2(part.fc1(y).relu())),
+        lambda y: part.context_broadcast(part.fc2(getattr(torch, activation)(part.fc1(y)))),
         part.final_layer_norm,
     )
     torch.testing.assert_close(whole(x), expected)
+
+
+@pytest.mark.parametrize("pre_norm", [False, True])
+@pytest.mark.parametrize("causal", [False, True])
+def test_every_sublayer_is_dropped_before_it_is_added(causal: bool, pre_norm: bool) -> None:
+    whole = layer(causal=causal, pre_norm=pre_norm, dropout=1.0).train()
+    x = torch.randn(5, 2, 8, dtype=torch.float64)
+    part, expected = whole.layer, x
+    if not pre_norm:
+        between = [part.encoder_attn_layer_norm] if causal else []
+        first = [part.deformable_layer_norm, part.self_attn_layer_norm]
+        for norm in (*first, *between, part.final_layer_norm):
+            expected = norm(expected)
+    torch.testing.assert_close(whole(x), expected, rtol=0, atol=0)
+
+
+def test_activations_are_dropped_inside_the_feed_forward_sublayer() -> None:
+    whole = Layer(causal=False, activation_dropout=1.0, encoder_normalize_before=True).double()
+    randomize(whole)
+    x, part = torch.randn(3, 2, 8, dtype=torch.float64), whole.layer.train()
+    torch.testing.assert_close(part.feed_forward(x, None), x + part.fc2.bias)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_mask_reaches_self_attention(causal: bool) -> None:
+    part, x = layer(causal=causal, pre_norm=True).layer, torch.randn(4, 2, 8).double()
+    mask = torch.eye(4, dtype=torch.bool).flip(0)
+    expected, _ = part.self_attn(part.self_attn_layer_norm(x), attn_mask=mask)
+    found = part.self_attention(x, None, attn_mask=mask)
+    torch.testing.assert_close(found, x + expected)
+    assert not torch.allclose(found, part.self_attention(x, None))
 
 
 def test_a_convolution_refuses_a_mask_it_cannot_follow() -> None:

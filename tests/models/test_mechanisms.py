@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from attn_nmt.models.mechanisms import (
     ALL_MECHANISMS,
     NO_SUBLAYER,
     SELF_ATTENTION,
+    SIDES,
     LayerConfig,
     self_attention,
 )
@@ -50,6 +51,34 @@ def test_every_mechanism_has_the_parameters_that_the_registry_counts(kind: str) 
         number = sum(parameter.numel() for parameter in module.parameters())
         assert number == mechanism.parameters(layer), name
         assert all(product >= 0 for product in mechanism.products(layer, 7).values())
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_modules_are_built_as_their_layer_says(kind: str, side: str) -> None:
+    """With values that are no module's default."""
+    layer = replace(
+        layer_of(kind, span=7 if kind == "relative" else None),
+        side=side,
+        cross_attn_terms="0110" if side == "decoder" else NO_SUBLAYER,
+        conv_glu=False,
+        deformable_offset_lr_scale=0.7,
+        attention_dropout=0.3,
+    )
+    is_causal = side == "decoder"
+    modules: dict[str, Any] = {name: layer.build(name) for name in layer.mechanisms()}
+    deformable, own = modules["deformable"], modules["self_attn"]
+    assert (deformable.kernel_size, deformable.offset_lr_scale) == (3, 0.7)
+    assert (own.embed_dim, own.dropout, own.causal) == (12, 0.3, is_causal)
+    if kind == "relative":
+        assert (own.num_heads, str(own.terms), own.span) == (3, "1011", 7)
+    else:
+        assert (own.num_heads, own.kernel_size, own.glu) == (4, 5, False)
+    assert deformable.causal == modules["context_broadcast"].causal == is_causal
+    if is_causal:
+        cross = modules["encoder_attn"]
+        assert (cross.num_heads, str(cross.terms), cross.dropout) == (3, "0110", 0.3)
+        assert not cross.causal and cross.span is None
 
 
 def test_a_sublayer_that_a_layer_does_not_have_is_not_built() -> None:

@@ -236,10 +236,11 @@ def test_every_parameter_gets_a_gradient(name: str, causal: bool) -> None:
         assert parameter.grad.abs().max() > 0, parameter_name
 
 
+@pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @mechanism
-def test_half_precision_is_close(name: str, dtype: torch.dtype) -> None:
-    module, x = build(name, causal=True), sequence()
+def test_half_precision_is_close(name: str, dtype: torch.dtype, causal: bool) -> None:
+    module, x = build(name, causal=causal), sequence()
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.mul_(0.3)
@@ -247,6 +248,21 @@ def test_half_precision_is_close(name: str, dtype: torch.dtype) -> None:
     found = run(module.to(dtype), x.to(dtype))
     assert found.dtype == dtype
     torch.testing.assert_close(found.double(), expected, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in MECHANISMS
+        if name.startswith(("deform", "dynamic", "light", "broad", "scal"))
+    ],
+)
+def test_stepping_needs_causality(name: str) -> None:
+    """Of attention without causality every step sees all keys: those of the source."""
+    message = "^`incremental_state` must be None unless `causal` is True.$"
+    with pytest.raises(ValueError, match=message):
+        run(build(name, causal=False), sequence(2), incremental_state={})
 
 
 @mechanism

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 from typing import Any
 
@@ -13,6 +14,7 @@ from support.batches import BATCH, SIDES, padding_of, sequence
 from support.gradients import assert_same, randomize
 from torch import Tensor, nn
 
+from attn_nmt.functional.deformable import neighbours
 from attn_nmt.modules import DeformableConv1d
 
 WIDTH = 5
@@ -212,7 +214,28 @@ def test_wrong_arguments_are_refused(options: dict[str, Any], message: str) -> N
         DeformableConv1d(**{"embed_dim": WIDTH, **options})
 
 
-def test_stepping_needs_causality() -> None:
-    message = "^`incremental_state` must be None unless `causal` is True.$"
-    with pytest.raises(ValueError, match=message):
-        build()(sequence(2, WIDTH), None, {})
+def test_initial_values_lie_within_glorots_bounds() -> None:
+    module = DeformableConv1d(64, 3)
+    bound = (6 / (2 * 64 * 3)) ** 0.5
+    assert 0.9 * bound < module.weight.abs().max() <= bound
+    assert module.bias.eq(0).all() and module.offset_proj.weight.eq(0).all()
+
+
+def test_the_gradient_at_a_token_is_that_of_its_right_side() -> None:
+    """Offsets begin at zero, where the interpolation has a kink."""
+    x = torch.randn(6).double()
+    position = torch.arange(5.0).double().view(-1, 1, 1).requires_grad_()
+    token, weight = neighbours(position, length=6, last=5)
+    (gradient,) = torch.autograd.grad((x[token] * weight).sum(), position)
+    torch.testing.assert_close(gradient.flatten(), x[1:] - x[:-1])
+
+
+def test_the_signature_is_that_of_the_contract() -> None:
+    assert str(inspect.signature(DeformableConv1d)) == (
+        "(embed_dim: 'int', kernel_size: 'int' = 3, *, causal: 'bool' = False, "
+        "offset_lr_scale: 'float' = 0.1) -> 'None'"
+    )
+
+
+def test_a_printed_module_says_what_it_computes() -> None:
+    assert "kernel_size=3, causal=True" in str(DeformableConv1d(8, causal=True))

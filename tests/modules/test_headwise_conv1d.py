@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -13,6 +14,7 @@ from support import convolution_reference
 from support.batches import SIDES, padding_of, sequence
 from support.gradients import assert_same, randomize
 from support.terms import patch_block_sizes
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from attn_nmt.modules import DynamicConv1d, LightweightConv1d
 from attn_nmt.modules.headwise_conv1d import HeadwiseConv1d
@@ -142,3 +144,52 @@ def test_wrong_arguments_are_refused(kind: str, options: dict[str, Any], message
     values = {"embed_dim": WIDTH, "kernel_size": 3, "num_heads": HEADS, **options}
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         MODULES[kind](**values)
+
+
+@kind
+def test_initial_values_lie_within_glorots_bounds(kind: str) -> None:
+    for name, parameter in MODULES[kind](64, 31, 16).named_parameters():
+        if name.endswith("bias"):
+            assert parameter.eq(0).all()
+            continue
+        bound = (6 / sum(parameter.shape)) ** 0.5
+        assert 0.9 * bound < parameter.abs().max() <= bound, name
+
+
+@kind
+def test_the_signature_is_that_of_the_contract(kind: str) -> None:
+    assert str(inspect.signature(MODULES[kind])) == (
+        "(embed_dim: 'int', kernel_size: 'int', num_heads: 'int' = 16, *, causal: 'bool' = False, "
+        "dropout: 'float' = 0.0, glu: 'bool' = True) -> 'None'"
+    )
+
+
+@kind
+def test_a_printed_module_says_what_it_computes(kind: str) -> None:
+    printed = str(MODULES[kind](8, 5, 2, causal=True, glu=False))
+    assert "kernel_size=5, heads=2, glu=False, causal=True" in printed
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@kind
+def test_kernels_of_half_precision_are_normalised_in_float32(kind: str, dtype: torch.dtype) -> None:
+    class Inputs(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if "softmax" in str(function):
+                seen.append((kwargs or {}).get("dtype") or args[0].dtype)
+            return function(*args, **(kwargs or {}))
+
+    seen: list[torch.dtype] = []
+    module, x = build(kind, 5).to(dtype), sequence(4, WIDTH).detach().to(dtype)
+    with Inputs():
+        kernels = module.kernels(module.gate(x))
+    assert kernels.dtype == dtype and seen[-1] == torch.float32
+
+
+def test_an_entry_of_a_lightweight_kernel_is_dropped_for_the_whole_batch() -> None:
+    module = build("lightweight", 5, dropout=0.5)
+    x = sequence(8, WIDTH).detach()[:, :1].expand(-1, 4, -1)
+    found = module(x)
+    torch.testing.assert_close(found, found[:, :1].expand_as(found))

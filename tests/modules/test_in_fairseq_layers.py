@@ -66,6 +66,8 @@ def test_decoder_layer_step_by_step(terms: str, handed_over: bool) -> None:
     past = None
     if handed_over and layer.self_attn.terms.uses_query:
         buffer = layer.self_attn._get_input_buffer(state)
-        past = [buffer["prev_key"], buffer["prev_value"]]
+        past = [buffer["prev_key"], buffer["prev_value"], torch.zeros(BATCH, 4, dtype=torch.bool)]
+        source, state = layer.encoder_attn.load_cache(state), {}
+        layer.encoder_attn.store_cache(state, source)  # all else of the steps before is gone
     found, _, _ = layer(x[4:], memory, incremental_state=state, prev_self_attn_state=past)
     torch.testing.assert_close(found, expected[4:])

@@ -63,6 +63,20 @@ def test_shared_keys_equal_copies_of_them(
 
 
 @pytest.mark.parametrize("length", [1, TARGET])
+@pytest.mark.parametrize("terms", ["1111", "1010", "0110"])
+def test_shared_keys_may_be_so_many_that_attention_is_fused(terms: str, length: int) -> None:
+    source_length, module = 150, build(terms)
+    source = torch.randn(source_length, SENTENCES, WIDTH).double()
+    target = torch.randn(length, SENTENCES * BEAM, WIDTH).double()
+    padding = torch.zeros(SENTENCES, source_length, dtype=torch.bool)
+    padding[1, 100:] = True
+    with torch.no_grad():
+        expected, _ = module(target, *copies(source, padding), need_weights=True)
+        found, _ = module(target, source, source, padding, need_weights=False)
+    torch.testing.assert_close(found, expected, **CLOSE)
+
+
+@pytest.mark.parametrize("length", [1, TARGET])
 def test_rows_that_share_keys_may_have_masks_of_their_own(length: int) -> None:
     module, (target, source, padding) = build("1111"), inputs()
     heads = SENTENCES * BEAM * module.num_heads
@@ -70,6 +84,13 @@ def test_rows_that_share_keys_may_have_masks_of_their_own(length: int) -> None:
     expected, _ = module(target[:length], *copies(source, padding), attn_mask=mask)
     found, _ = module(target[:length], source, source, padding, attn_mask=mask)
     torch.testing.assert_close(found, expected, **CLOSE)
+
+
+def test_nothing_to_attend_to_is_refused() -> None:
+    message = "^`query` and `key` must have at least one token of one row, but are "
+    x = torch.zeros(3, 2, WIDTH).double()
+    with pytest.raises(ValueError, match=message):
+        build("1111")(x, x[:0])
 
 
 @pytest.mark.parametrize("shape", [(0, 2), (3, 0)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import re
 from typing import Any
@@ -221,6 +222,35 @@ def test_attn_mask_blocks_or_is_added(kind: str, dims: str) -> None:
     torch.testing.assert_close(weights, expected.transpose(0, 1))
 
 
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize("options", [{}, {"causal": True}, {"span": 3, "causal": True}])
+@pytest.mark.parametrize("terms", ["1111", "0010", "0001", "0000"])
+def test_attn_mask_joins_all_else_that_blocks(
+    terms: str, options: dict[str, Any], need_weights: bool
+) -> None:
+    length, is_causal = 5, "causal" in options
+    module, x = build(terms, **options), torch.randn(length, BATCH, WIDTH).double()
+    padding, mask = padding_of("left", length), torch.rand(length, length) < 0.4
+    assert padding is not None
+    span, positions = options.get("span"), range(length)
+    allowed = torch.tensor(
+        [
+            [reference.is_allowed(i, j, causal=is_causal, span=span) for j in positions]
+            for i in positions
+        ]
+    )
+    energies = sum(
+        module.energies(x, x).values(), torch.zeros(BATCH, HEADS, length, length).double()
+    )
+    blocked = (mask | ~allowed) | padding[:, None, None]
+    weights = energies.masked_fill(blocked, -torch.inf).softmax(-1).nan_to_num(0.0)
+    # (L, B, C) -> (B, H, L, D)
+    value = module.v_proj(x).view(length, BATCH, HEADS, -1).permute(1, 2, 0, 3)
+    expected = module.out_proj((weights @ value).permute(2, 0, 1, 3).flatten(-2))
+    found, _ = module(x, key_padding_mask=padding, attn_mask=mask, need_weights=need_weights)
+    torch.testing.assert_close(found, expected)
+
+
 def test_query_without_keys_gets_the_output_bias() -> None:
     module, x = build("1111"), torch.randn(3, BATCH, WIDTH).double()
     output, _ = module(x, key_padding_mask=torch.tensor([[False] * 3, [True] * 3]))
@@ -245,6 +275,18 @@ def test_dropout_acts_in_training_only_and_keeps_the_mean() -> None:
     mean = module(rows)[0].view(len(x), 2000, BATCH, WIDTH).mean(1)
     assert not torch.allclose(module(x)[0], exact)
     assert (mean - exact).abs().max() < 0.2 * exact.std()
+
+
+def test_the_signature_is_that_of_the_contract() -> None:
+    assert str(inspect.signature(RelativeMultiheadAttention)) == (
+        "(embed_dim: 'int', num_heads: 'int', *, terms: 'str' = '1111', dropout: 'float' = 0.0, "
+        "span: 'int | None' = None, causal: 'bool' = False) -> 'None'"
+    )
+
+
+def test_a_printed_module_says_what_it_computes() -> None:
+    assert "terms=0110, heads=2, causal=False" in str(build("0110"))
+    assert "terms=1111, heads=2, span=3, causal=True" in str(build("1111", span=3, causal=True))
 
 
 def test_initial_values_lie_within_glorots_bounds() -> None:

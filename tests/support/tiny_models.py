@@ -63,7 +63,7 @@ class Layer(torch.nn.Module):
             flags.update({f"{side}_{name}": size for name, size in sizes.items()})
         # Terms without positions: from a target padded on the left, the source seems farther away.
         flags["cross_attn_terms"] = "1010"
-        config = AttnTransformerConfig(dropout=0.0, **flags).to_transformer_config()
+        config = AttnTransformerConfig(**{"dropout": 0.0, **flags}).to_transformer_config()
         self.causal = causal
         self.register_buffer("source", torch.randn(3, 1, 8, dtype=torch.float64))
         if causal:
