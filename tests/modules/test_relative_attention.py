@@ -232,16 +232,12 @@ def test_attn_mask_joins_all_else_that_blocks(
     module, x = build(terms, **options), torch.randn(length, BATCH, WIDTH).double()
     padding, mask = padding_of("left", length), torch.rand(length, length) < 0.4
     assert padding is not None
-    span, positions = options.get("span"), range(length)
+    reach = {"causal": is_causal, "span": options.get("span")}
     allowed = torch.tensor(
-        [
-            [reference.is_allowed(i, j, causal=is_causal, span=span) for j in positions]
-            for i in positions
-        ]
+        [[reference.is_allowed(i, j, **reach) for j in range(length)] for i in range(length)]
     )
-    energies = sum(
-        module.energies(x, x).values(), torch.zeros(BATCH, HEADS, length, length).double()
-    )
+    nothing = torch.zeros(BATCH, HEADS, length, length).double()
+    energies = sum(module.energies(x, x).values(), nothing)
     blocked = (mask | ~allowed) | padding[:, None, None]
     weights = energies.masked_fill(blocked, -torch.inf).softmax(-1).nan_to_num(0.0)
     # (L, B, C) -> (B, H, L, D)
