@@ -5,8 +5,13 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
+
+# On a busy machine any example may take its time.
+hypothesis.settings.register_profile("without deadline", deadline=None)
+hypothesis.settings.load_profile("without deadline")
 
 _TESTS = Path(__file__).parent
 _CORE = (_TESTS / "test_terms.py", _TESTS / "functional", _TESTS / "modules")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,38 @@ def test_a_missing_checkpoint_and_one_without_a_model_are_refused(tmp_path: Path
     torch.save({"weight": torch.ones(1)}, tmp_path / "bare.pt")
     with pytest.raises(UsageError, match="must be a fairseq checkpoint, but holds no model.$"):
         load_checkpoint(tmp_path / "bare.pt")
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (
+            {"model": {"w": torch.eye(3).to_sparse()}},
+            "hold every tensor in full, but holds one that is not an array in memory.$",
+        ),
+        (
+            {"model": {}, "extra_state": {str(n): n for n in range(400_000)}},
+            "its data.pkl has more than 4194304 bytes",
+        ),
+    ],
+    ids=["sparse", "large pickle"],
+)
+def test_what_no_training_writes_is_refused(
+    tmp_path: Path, state: dict[str, Any], message: str
+) -> None:
+    torch.save(state, tmp_path / "odd.pt")
+    with pytest.raises(UsageError, match=f"^{tmp_path}/odd.pt must .*{message}"):
+        load_checkpoint(tmp_path / "odd.pt")
+
+
+def test_a_record_that_no_tensor_reads_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "more.pt"
+    torch.save({"model": {"w": torch.ones(3)}}, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("more/data/1", b"hidden")
+    message = f"^{path} must hold every tensor in full, but holds storages of other sizes than its"
+    with pytest.raises(UsageError, match=message):
+        load_checkpoint(path)
 
 
 def test_weights_of_8_bits_are_refused(tmp_path: Path) -> None:

@@ -95,11 +95,12 @@ def test_the_printed_user_dir_works_in_any_directory(data_bin: Path, tmp_path: P
 
 
 def repository() -> set[Path]:
-    """What is in the repository, without what Python and the tools of the tests keep there."""
+    """What is in the repository, without what Python, tests and trainings keep there."""
+    ignored = (ROOT / ".gitignore").read_text().split()
     return {
         path
         for top in ROOT.iterdir()
-        if not top.name.startswith(".")
+        if not top.name.startswith(".") and f"/{top.name}/" not in ignored
         for path in (top, *top.rglob("*"))
         if "__pycache__" not in path.parts
     }

@@ -57,6 +57,40 @@ def test_data_that_was_moved_must_be_given(trained: Path, tmp_path: Path) -> Non
         hub.from_pretrained(tmp_path / "moved.pt")
 
 
+def test_several_paths_are_an_ensemble(trained: Path) -> None:
+    best = trained / "checkpoint_best.pt"
+    (one, *_), *_ = hub.from_pretrained(best, device="cpu").hypotheses(["ba do ki"])
+    (two, *_), *_ = hub.from_pretrained([best, best], device="cpu").hypotheses(["ba do ki"])
+    assert two.text == one.text and two.score == pytest.approx(one.score, abs=1e-4)
+    with pytest.raises(UsageError, match="^`path` must be a checkpoint, but there is none.$"):
+        hub.from_pretrained([])
+
+
+def test_a_score_is_a_log_probability_over_a_power_of_the_length(trained: Path) -> None:
+    translator = hub.from_pretrained(trained, device="cpu")
+    found = {}
+    for lenpen in (0.0, 1.0):
+        ((best,),) = translator.hypotheses(["ba do ki"], beam=1, lenpen=lenpen)
+        found[lenpen] = best
+    length = len(found[0.0].target_tokens)
+    assert found[0.0].target_tokens == found[1.0].target_tokens and length == 4
+    assert found[1.0].score == pytest.approx(found[0.0].score / length)
+
+
+def test_alignments_are_made_on_request_only(trained: Path) -> None:
+    translator = hub.from_pretrained(trained, device="cpu")
+    ((without,),), ((asked,),) = (
+        translator.hypotheses(["ba do ki"], alignment=alignment) for alignment in (False, True)
+    )
+    assert len(without.alignment) == 0 and len(asked.alignment) == len(asked.target_tokens)
+
+
+def test_a_window_holds_a_sentence(trained: Path) -> None:
+    translator = hub.from_pretrained(trained, device="cpu")
+    with pytest.raises(ValueError, match="^`window` must be positive, but is 0 instead.$"):
+        next(translator.hypotheses(["ba"], window=0))
+
+
 def test_threads_that_load_at_once_get_their_own_weights(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,9 @@ def test_the_best_of_several_come_first_with_their_scores(trained: Path) -> None
 def test_sampling_from_one_token_is_greedy(trained: Path, options: dict[str, float]) -> None:
     translator = hub.from_pretrained(trained, device="cpu")
     assert translator.translate("ba do ki", **options) == translator.translate("ba do ki", beam=1)
+    # Of a search the second would be another one.
+    (pair,) = translator.hypotheses(["ba do ki"], beam=2, nbest=2, **options)
+    assert pair[0].text == pair[1].text
 
 
 def test_8_bits_translate_alike_on_the_cpu(trained: Path) -> None:

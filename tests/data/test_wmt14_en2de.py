@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ from support.wmt14_mirror import (
     text_checksums,
 )
 
-from attn_nmt.data import download
+from attn_nmt.data import download, wmt14_en2de
 from attn_nmt.data.steps import Steps
 from attn_nmt.data_card import DataCard, sha256
 
@@ -266,3 +267,15 @@ def test_nothing_is_kept_of_an_interrupted_run_with_another_tool(
     assert (tmp_path / ".out.partial" / "sentencepiece.model").is_file()
     prepare_text(tmp_path / "out", mirror)
     assert text_checksums(tmp_path / "out") == text_checksums(prepared)
+
+
+def test_the_vocabulary_is_that_of_the_paper_unless_asked_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: list[Namespace] = []
+    monkeypatch.setattr(
+        wmt14_en2de, "create_output", lambda name, build, args, **_: seen.append(args)
+    )
+    monkeypatch.setattr(sys, "argv", ["prepare", str(tmp_path / "out")])
+    wmt14_en2de.main()
+    assert [args.bpe_merges for args in seen] == [37000]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import sacrebleu
 
 from attn_nmt.command_line import UsageError
-from attn_nmt.evaluation.scores import score, split_compounds
+from attn_nmt.evaluation.scores import score, sentence_scores, split_compounds
 
 REFERENCES = [
     "Der Deutsch-Französische Krieg begann am 19. Juli 1870.",
@@ -26,6 +28,32 @@ def test_bleu_and_chrf_are_sacrebleus() -> None:
     assert found.chrf == round(sacrebleu.corpus_chrf(HYPOTHESES, [REFERENCES]).score, 2)
     assert found.bleu_signature.startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
     assert found.sentences == 3
+
+
+def tokenized(lines: list[str]) -> list[str]:
+    """The tokens of the lines above; in English the full stop of "19." would be one by itself."""
+    return [re.sub(r"(,|\.$)", r" \1", line) for line in lines]
+
+
+def test_token_bleu_is_sacrebleus_of_moses_tokens() -> None:
+    assert tokenized(REFERENCES)[0].endswith(" am 19. Juli 1870 .")
+    found = score(HYPOTHESES, REFERENCES, "de")
+    for key, change in (("bleu_tokenized", str), ("bleu_compound_split", split_compounds)):
+        hypotheses, references = (
+            [change(line) for line in tokenized(lines)] for lines in (HYPOTHESES, REFERENCES)
+        )
+        expected = sacrebleu.corpus_bleu(hypotheses, [references], tokenize="none", force=True)
+        assert getattr(found, key) == round(expected.score, 2)
+    assert score(HYPOTHESES, REFERENCES, "en").bleu_tokenized != found.bleu_tokenized
+
+
+def test_sentence_scores_are_sacrebleus() -> None:
+    pairs = list(zip(HYPOTHESES, REFERENCES, strict=True)) + [("Ja.", "Ja."), ("Nein", "Ja .")]
+    for (bleu, chrf), (one, other) in zip(
+        sentence_scores(*map(list, zip(*pairs, strict=True))), pairs, strict=True
+    ):
+        assert bleu == sacrebleu.sentence_bleu(one, [other], use_effective_order=True).score
+        assert chrf == sacrebleu.sentence_chrf(one, [other]).score
 
 
 def test_a_perfect_translation_scores_100() -> None:
@@ -79,11 +107,12 @@ def test_different_numbers_of_hypotheses_and_references_are_refused() -> None:
 
 
 def test_every_line_is_labelled_with_its_score() -> None:
-    lines = score(HYPOTHESES, REFERENCES, "de").labelled().split("\n")
-    assert [line.split(" = ")[0] for line in lines] == [
-        "BLEU",
-        "BLEU, tokenised",
-        "BLEU, tokenised and compound-split",
-        "chrF",
-        "Exact match",
+    found = score(HYPOTHESES, REFERENCES, "de")
+    assert found.labelled().split("\n") == [
+        f"BLEU = {found.bleu:.2f} {found.bleu_signature}",
+        f"BLEU, tokenised = {found.bleu_tokenized:.2f}",
+        f"BLEU, tokenised and compound-split = {found.bleu_compound_split:.2f}",
+        f"chrF = {found.chrf:.2f} {found.chrf_signature}",
+        "Exact match = 0.00",
     ]
+    assert len({found.bleu, found.bleu_tokenized, found.bleu_compound_split, found.chrf}) == 4

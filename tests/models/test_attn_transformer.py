@@ -172,23 +172,34 @@ def test_beam_search_equals_search_without_a_cache(name: str, left_pad: bool) ->
     generator = SequenceGenerator(
         [model], task.target_dictionary, beam_size=3, max_len_a=0, max_len_b=9
     )
-    cached = generator.generate([model], sample)
+    forward, rows = model.decoder.forward, []
+
+    def with_cache(tokens: torch.Tensor, **inputs: Any) -> Any:
+        rows.append(len(tokens))
+        return _end_some(tokens, *forward(tokens, **inputs))
+
+    def without_cache(tokens: torch.Tensor, encoder_out: Any, **ignored: Any) -> Any:
+        return _end_some(tokens, *forward(tokens, encoder_out=encoder_out))
+
+    model.decoder.forward = with_cache
+    # Different beginnings, since some models hardly look at the source.
+    begin = torch.arange(4, 8)[:, None]
+    cached = generator.generate([model], sample, prefix_tokens=begin)
+    assert rows[-1] < rows[0], "a finished sentence must have been dropped"
     generator.model.has_incremental = False
-    generator.model.models[0].decoder.forward = _without_cache(model.decoder)
-    plain = generator.generate([model], sample)
-    for with_cache, without in zip(cached, plain, strict=True):
-        for one, other in zip(with_cache, without, strict=True):
+    model.decoder.forward = without_cache
+    plain = generator.generate([model], sample, prefix_tokens=begin)
+    for found, expected in zip(cached, plain, strict=True):
+        for one, other in zip(found, expected, strict=True):
             assert torch.equal(one["tokens"], other["tokens"])
             torch.testing.assert_close(one["score"], other["score"], **CLOSE)
 
 
-def _without_cache(decoder: Any) -> Any:
-    forward = type(decoder).forward
-
-    def full(tokens: torch.Tensor, encoder_out: Any = None, **ignored: Any) -> Any:
-        return forward(decoder, tokens, encoder_out=encoder_out)
-
-    return full
+def _end_some(tokens: torch.Tensor, logits: torch.Tensor, extra: Any) -> Any:
+    """Make </s> likely behind two prefixes of five, so that sentences end at different times."""
+    ends = (tokens**2).sum(1) % 5 < 2
+    logits[ends, -1, EOS] += 20.0
+    return logits, extra
 
 
 @variant

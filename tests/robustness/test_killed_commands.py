@@ -63,7 +63,7 @@ def kill_in(process: subprocess.Popen[bytes], place: Path, child: str) -> None:
         os.kill(pid, signal.SIGSTOP)  # or it could come to its own end in the time given below
     process.send_signal(signal.SIGKILL)
     process.wait()
-    wait_until(lambda: not mentioning(str(place)), seconds=5.0)
+    wait_until(lambda: not mentioning(str(place)), seconds=60.0)
 
 
 def commands_of(pid: int) -> list[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,13 +28,17 @@ time.sleep(1000)
 """
 
 
-def hold(directory: Path) -> subprocess.Popen[bytes]:
-    """Start another process that holds the directory."""
+@contextmanager
+def hold(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Let another process hold the directory until the end of the block."""
     command = [sys.executable, "-c", HOLD, str(directory)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"held\n"
-    return process
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"held\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> None:
@@ -45,7 +50,6 @@ def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> 
         for refused in (save_dir.acquire, save_dir.require_free):
             with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
                 refused(tmp_path)
-        other.send_signal(signal.SIGKILL)
     save_dir.require_free(tmp_path)
     save_dir.acquire(tmp_path)
     save_dir.acquire(tmp_path)
@@ -59,11 +63,10 @@ def test_a_directory_that_does_not_exist_is_free(tmp_path: Path) -> None:
 
 def test_trainings_refuse_a_directory_in_use(data_bin: Path, tmp_path: Path) -> None:
     flags = ("--user-dir", "attn_nmt", "--arch", "attn_transformer_tiny", "--max-tokens", 900)
-    with hold(tmp_path) as other:
+    with hold(tmp_path):
         log = fairseq("train", data_bin, *flags, "--save-dir", tmp_path, check=False)
         command = ("bash", "scripts/train.sh", "attn_transformer_tiny", data_bin, tmp_path)
         script = run_command(*command, check=False)
-        other.kill()
     sentence = f"error: SAVE_DIR must be used by one training at a time, but {tmp_path} is used by"
     assert log.splitlines()[-1].startswith(sentence)
     assert script.stderr.splitlines()[-1].startswith(sentence)

@@ -9,6 +9,7 @@ import os
 import random
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,7 @@ def shared_directory(
     with (root / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not finished.exists():
+            shutil.rmtree(directory, ignore_errors=True)  # of a process that failed
             directory.mkdir()
             make(directory)
             finished.touch()

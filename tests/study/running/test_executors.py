@@ -44,7 +44,7 @@ def test_each_gpu_has_one_run_at_a_time(planned_run: Run, monkeypatch: pytest.Mo
         with lock:
             assert gpu not in busy
             busy.add(gpu)
-        both.wait()  # passes only if two run at the same time
+        both.wait(60)  # passes only if two run at the same time
         with lock:
             busy.remove(gpu)
         return Outcome("done", {"seed": run.seed, "gpu": gpu})
