@@ -232,6 +232,20 @@ def test_the_probability_of_dropout_is_that_of_the_module(
     torch.testing.assert_close(output, module.out_proj.bias.expand_as(output))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_of_half_precision_come_of_energies_summed_in_float32(dtype: torch.dtype) -> None:
+    # Two terms that share no product.
+    module, x = build("0110").to(dtype), 6 * torch.randn(9, BATCH, WIDTH).to(dtype)
+    with torch.no_grad():
+        energies = [energy.double() for energy in module.energies(x, x).values()]
+        _, weights = module(x, need_head_weights=True)
+    expected = sum(energies, torch.zeros(())).softmax(-1)
+    assert max(float(energy.abs().max()) for energy in energies) > 8, "or else rounding is small"
+    # The energies are rounded to this type, and the weights, but not what is in between.
+    found = weights.transpose(0, 1).double()
+    torch.testing.assert_close(found, expected, rtol=torch.finfo(dtype).eps, atol=1e-4)
+
+
 @pytest.mark.parametrize("late", ["need_weights", "attn_mask"])
 def test_weights_are_refused_after_a_step_that_kept_no_keys(late: str) -> None:
     module, state = build("0010", causal=True).eval(), {}
