@@ -70,7 +70,7 @@ def test_exact_match_counts_the_sentences_that_are_equal_to_the_reference(wrong:
 
 
 def test_exact_match_is_100_only_if_all_sentences_match() -> None:
-    references = ["Ja."] * 100_000
+    references = ["Ja."] * 20_001  # of which all but one are 99.995 %
     assert score([*references[1:], "Nein."], references, "de").exact_match == 99.99
 
 
