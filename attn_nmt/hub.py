@@ -18,14 +18,22 @@ from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 import torch
-from fairseq import checkpoint_utils, utils
 
 from attn_nmt.checkpoints import choose_checkpoint, load_checkpoint
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import DataCard
-from attn_nmt.models.attn_transformer import AttnTransformerModel
 from attn_nmt.search import WINDOW, SearchOptions
 from attn_nmt.text.segmenter import Segmenter
+
+# When it is imported, fairseq lets the root logger print every message of every package.
+_ROOT = logging.getLogger()
+_BEFORE = _ROOT.level, list(_ROOT.handlers)
+from fairseq import checkpoint_utils, utils  # noqa: E402
+
+from attn_nmt.models.attn_transformer import AttnTransformerModel  # noqa: E402
+
+_ROOT.setLevel(_BEFORE[0])
+_ROOT.handlers[:] = _BEFORE[1]
 
 
 def from_pretrained(

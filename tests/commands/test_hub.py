@@ -117,6 +117,15 @@ def test_threads_that_load_at_once_get_their_own_weights(
     assert torch.load is load
 
 
+def test_logging_stays_as_the_users_program_has_it() -> None:
+    program = (
+        "import logging\nfrom attn_nmt import hub\n"
+        "assert logging.getLogger().level == logging.WARNING, logging.getLogger()\n"
+        "assert logging.getLogger().handlers == []"
+    )
+    run_command("python3", "-c", program)
+
+
 def test_an_error_of_the_users_own_program_keeps_its_traceback() -> None:
     program = "from attn_nmt import hub; raise PermissionError(13, 'Permission denied', '/own')"
     assert "Traceback" in run_command("python3", "-c", program, check=False).stderr

@@ -235,6 +235,12 @@ def _versions(run: SeedResult) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
+def _device(run: SeedResult) -> str:
+    # Old versions did not write the processor.
+    names = (run.environment.get("device"), run.environment.get("processor"))
+    return ", ".join(str(name) for name in names if name) or _UNKNOWN
+
+
 _READERS: dict[str, tuple[Callable[[SeedResult], str], bool]] = {
     "--arch": (lambda run: str(_result(run)["arch"]), True),
     "flags": (_training_flags, True),
@@ -245,7 +251,7 @@ _READERS: dict[str, tuple[Callable[[SeedResult], str], bool]] = {
     "scored checkpoints": (lambda run: _scored(run), True),
     "BLEU signature": (lambda run: str(_result(run)["scores"]["bleu_signature"]), True),
     "tokens for the costs": (lambda run: f"{_result(run)['length']} per side", True),
-    "device": (lambda run: str(run.environment.get("device", _UNKNOWN)), False),
+    "device": (lambda run: _device(run), False),
     "code": (lambda run: _code(run), False),
     "versions": (lambda run: _versions(run), False),
 }

@@ -66,11 +66,11 @@ def test_many_runs_are_counted_instead_of_named(tmp_path: Path) -> None:
 
 def test_another_device_is_a_warning_but_no_note_on_scores(tmp_path: Path) -> None:
     finished(tmp_path / "own", "a")
-    finished(tmp_path / "own", "b", environment={"device": "one H200"})
+    finished(tmp_path / "own", "b", environment={"device": "one H200", "processor": "fast"})
     (grid,) = find_grids(tmp_path)
     assert notes_of(grid)["b"] is None
     assert warnings_of(grid) == (
-        "The runs differ in device: two cores (a seed 1) against one H200 (b seed 1)."
+        "The runs differ in device: two cores (a seed 1) against one H200, fast (b seed 1)."
     )
 
 
