@@ -52,11 +52,8 @@ def last_by_update_or_epoch(save_dir: Path, n: int, flag: str = "--average") -> 
     Raises:
         UsageError: as :func:`last_by_update`.
     """
-    if _numbered(save_dir, _BY_UPDATE):
-        return last_by_update(save_dir, n, flag)
-    if _numbered(save_dir, _BY_EPOCH):
-        return last_by_epoch(save_dir, n, flag)
-    return _last([], n, flag, save_dir, "checkpoint_EPOCH_UPDATE.pt or checkpointEPOCH.pt")
+    numbered, kind = _by_update_or_epoch(save_dir)
+    return _last(numbered, n, flag, save_dir, kind)
 
 
 def last_if_enough(save_dir: Path, n: int) -> list[Path]:
@@ -65,9 +62,17 @@ def last_if_enough(save_dir: Path, n: int) -> list[Path]:
     Raises:
         UsageError: if ``save_dir`` is not a directory.
     """
-    by_update = _numbered(save_dir, _BY_UPDATE)
-    kept = by_update or _numbered(save_dir, _BY_EPOCH)
-    return [path for _, path in kept[-n:]] if len(kept) >= n else []
+    numbered, kind = _by_update_or_epoch(save_dir)
+    return _last(numbered, n, "--average", save_dir, kind) if len(numbered) >= n else []
+
+
+def _by_update_or_epoch(save_dir: Path) -> tuple[list[tuple[float, Path]], str]:
+    """Return those by update if there are any, otherwise those by epoch; and how they are named."""
+    if numbered := _numbered(save_dir, _BY_UPDATE):
+        return numbered, "checkpoint_EPOCH_UPDATE.pt"
+    if numbered := _numbered(save_dir, _BY_EPOCH):
+        return numbered, "checkpointEPOCH.pt"
+    return [], "checkpoint_EPOCH_UPDATE.pt or checkpointEPOCH.pt"
 
 
 def best(save_dir: Path, n: int, flag: str = "--best") -> list[Path]:

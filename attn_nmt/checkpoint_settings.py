@@ -5,7 +5,7 @@ for, and prefers ``args`` to ``cfg``. So a checkpoint may name this package's mo
 Transformer and lightweight convolution, and the translation task; each setting must have the type
 that fairseq declares for it, and the model the shapes of the tensors in the file. Settings that
 fairseq does not declare are dropped, and so are the tokenizer and other parts that are chosen by
-name and that fairseq would build, but for a loss that is known to evaluate nothing.
+name and that fairseq would build, except a loss whose settings are not evaluated.
 """
 
 from __future__ import annotations
@@ -44,13 +44,14 @@ TRUST = "ATTN_NMT_TRUST_CHECKPOINTS"
 
 _MODELS = (AttnTransformerModel, TransformerModel, LightConvModel)
 _TASK = "translation"
-# Who resumes takes those of the command line, and so do all other commands.
+# Every command takes these from its own command line.
 _ONLY_RECORDED = ("optimizer", "lr_scheduler")
 # fairseq-validate builds the criterion that the checkpoint names.
 _CRITERIA = (
     "cross_entropy",
     "label_smoothed_cross_entropy",
     "label_smoothed_cross_entropy_with_alignment",
+    "label_smoothed_cross_entropy_with_rdrop",
 )
 # fairseq evaluates the first; the others name files to read, whose content the weights replace.
 _UNUSED = ("xformers_att_config", "embed_path")

@@ -60,6 +60,7 @@ def apply() -> None:
     data_utils.batch_by_size = _keep_last_batch(data_utils.batch_by_size)
     checkpoint_utils.load_checkpoint_to_cpu = _through_gate(checkpoint_utils.load_checkpoint_to_cpu)
     checkpoint_utils.load_checkpoint = _once_and_alone(checkpoint_utils.load_checkpoint)
+    FairseqTask.build_criterion = _require_criterion(FairseqTask.build_criterion)
     FairseqTask.get_batch_iterator = _resume_with_same_batches(FairseqTask.get_batch_iterator)
     TranslationTask.setup_task = classmethod(_require_data(TranslationTask.setup_task.__func__))
     options.parse_args_and_arch = _check_flags(options.parse_args_and_arch)
@@ -84,6 +85,21 @@ def _require_data(setup_task: Callable[..., Any]) -> Callable[..., Any]:
         if cfg.data is None:
             sys.exit("error: task.data must be what fairseq-preprocess wrote, but is not given.")
         return setup_task(cls, cfg, **options)
+
+    return checked
+
+
+def _require_criterion(build: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse a checkpoint without a criterion, which fairseq-validate would go on with."""
+
+    @functools.wraps(build)
+    def checked(self: FairseqTask, cfg: Any, *args: Any, **options: Any) -> Any:
+        if cfg is None:
+            raise UsageError(
+                "The checkpoint must name one of fairseq's cross-entropies as its criterion, but "
+                "names another or none."
+            )
+        return build(self, cfg, *args, **options)
 
     return checked
 

@@ -57,7 +57,7 @@ def from_pretrained(
         UsageError: if a file is missing or cannot be loaded, there is no such device, or ``int8``
             is asked of one, or of a model, that does not have it.
     """
-    # fairseq sets up logging when it is imported, and logs what it does with the data.
+    # It logs what it does with the data.
     if (logger := logging.getLogger("fairseq")).level == logging.NOTSET:
         logger.setLevel(logging.WARNING)
     target = _device("cpu" if int8 and device is None else device)

@@ -27,7 +27,8 @@ class CumulativeMean(NamedTuple):
         - energy: (B, H, 1), log of the sum of exp(e_j)
         - mean: (B, H, 1, D), sum of softmax(e)_j v_j
 
-    Both are in float32 at least: the mean is rounded again at every step of a search.
+    The energy is in float32 at least. So is a mean that a search has continued, which would be
+    rounded again at every step.
     """
 
     energy: Tensor
@@ -50,8 +51,10 @@ def cumulative_mean(
         - energy: (B, H, L); value: (B, H, L, D); blocked: (B, L), True = never counted
         - output: (B, H, L, D), zero where no key is allowed yet
     """
-    dtype = value.dtype
-    energy, value = (x.to(torch.promote_types(dtype, torch.float32)) for x in (energy, value))
+    dtype, at_least_float32 = value.dtype, torch.promote_types(value.dtype, torch.float32)
+    energy = energy.to(at_least_float32)
+    if past is not None:
+        past, value = past._replace(mean=past.mean.to(at_least_float32)), value.to(at_least_float32)
     if blocked is not None:
         energy = energy.masked_fill(blocked.unsqueeze(1), torch.finfo(energy.dtype).min)
     outputs, start = [], 0
@@ -83,7 +86,7 @@ def _mean_of_chunk(
     # (B, H, 1, L + 1) -> (B, H, L, L + 1)
     energies = energy.unsqueeze(2).expand(-1, -1, length, -1)
     # (B, H, L, L + 1) @ (B, H, L + 1, D) = (B, H, L, D)
-    output = masked_softmax(energies, mask) @ value
+    output = masked_softmax(energies, mask).to(value.dtype) @ value
     return output, CumulativeMean(energy.logsumexp(-1, keepdim=True), output[:, :, -1:])
 
 

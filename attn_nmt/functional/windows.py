@@ -29,7 +29,8 @@ class Windows(NamedTuple):
     """How many keys before the index of its block's first query a window begins. Where a cache
     brings earlier keys, which shift the indices, it is less than a query sees."""
     forward: int
-    """The same behind the index of the last query, where such keys make it more."""
+    """How many keys after the index of its block's last query a window ends; more than a query
+    sees where a cache brings earlier keys."""
 
     @property
     def length(self) -> int:

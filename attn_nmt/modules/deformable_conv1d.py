@@ -202,15 +202,15 @@ class DeformableConv1d(IncrementalModule):
 
     def _multiply(self, taps: Tensor) -> Tensor:
         """Return the sum over the taps of W_m x_m, and b: (L, B, K, C) -> (L, B, C)."""
+        # The weights and the taps are in memory in different orders. The smaller of the two is put
+        # into that of the other: in a decoding step, the taps. torch.compile would compile both.
+        if torch.compiler.is_compiling() or taps.numel() >= self.weight.numel():
+            # (L, B, K, C) -> (L, B, K * C) @ (K * C, C) = (L, B, C)
+            return linear(taps.flatten(-2), self._matrix(), self.bias, self.int8)
         if self.int8 is not None and not torch.is_grad_enabled():
             return self.int8(taps.flatten(-2))
-        # The weights and the taps are in memory in different orders. The smaller of the two is put
-        # into that of the other: in a decoding step, the taps.
-        if taps.numel() < self.weight.numel() and not torch.compiler.is_compiling():
-            # (L, B, K, C) -> (L, B, C * K) @ (C * K, C) = (L, B, C)
-            return linear(taps.transpose(-2, -1).flatten(-2), self.weight.flatten(1), self.bias)
-        # (L, B, K, C) -> (L, B, K * C) @ (K * C, C) = (L, B, C)
-        return linear(taps.flatten(-2), self._matrix(), self.bias)
+        # (L, B, K, C) -> (L, B, C * K) @ (C * K, C) = (L, B, C)
+        return linear(taps.transpose(-2, -1).flatten(-2), self.weight.flatten(1), self.bias)
 
     def _matrix(self) -> Tensor:
         """Return the weight as a matrix of all taps: (C, C, K) -> (C, K * C)."""

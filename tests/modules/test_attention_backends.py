@@ -71,7 +71,7 @@ def test_all_backends_agree_where_no_gradient_is_asked_for(terms: str, span: int
     torch.testing.assert_close(found, expected)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_all_backends_agree_on_any_shape_and_padding(data: st.DataObject) -> None:
     """Padding in any place, queries before and after the keys, sentences of nothing but padding."""

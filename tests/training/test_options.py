@@ -24,6 +24,7 @@ WHOLE = "must be a whole number of at least 1, but is"
         (["--node-rank", "x"], "--node-rank must be a whole number of at least 0, but is 'x'."),
         (["--save-dir", "x"], "--save-dir must be left out, since SAVE_DIR says it, but is given."),
         (["--arch=x"], "--arch must be left out, since ARCH says it, but is given."),
+        (["-ax"], "-a must be left out, since ARCH says it, but is given."),
         (["-a", "x"], "-a must be left out, since ARCH says it, but is given."),
         (["--precision", "fp8"], "--precision must be one of bf16, fp16, fp32, but is 'fp8'."),
         (

@@ -77,16 +77,19 @@ def print_speed(options: Namespace) -> None:
     keep_freed_memory()
     baseline = models.pop(options.baseline)
     times = {options.baseline: dict.fromkeys(MEASURED, 1.0)}
+    _write(options, times)
     for name, model in track(list(models.items()), "measured", unit="cells"):
         times[name] = {
             work: _relative_time(work, model, baseline, sizes, options.rounds) for work in MEASURED
         }
-        if options.json is not None:  # after each, so that an interrupt loses one at most
-            _write(options, {name: times[name] for name in cells if name in times})
+        # After each, so that an interrupt loses one at most.
+        _write(options, {name: times[name] for name in cells if name in times})
     print(render([{"cell": name, **times[name]} for name in cells], "table", _COLUMNS), end="")
 
 
 def _write(options: Namespace, times: dict[str, dict[str, float]]) -> None:
+    if options.json is None:
+        return
     content = {
         "processor": processor() if device().type == "cpu" else torch.cuda.get_device_name(),
         "threads": torch.get_num_threads(),

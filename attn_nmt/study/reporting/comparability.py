@@ -236,9 +236,8 @@ def _versions(run: SeedResult) -> str:
 
 
 def _device(run: SeedResult) -> str:
-    # Old versions did not write the processor.
-    names = (run.environment.get("device"), run.environment.get("processor"))
-    return ", ".join(str(name) for name in names if name) or _UNKNOWN
+    processor = run.environment.get("processor", "processor unknown")  # to old versions
+    return f"{run.environment.get('device', _UNKNOWN)}, {processor}"
 
 
 _READERS: dict[str, tuple[Callable[[SeedResult], str], bool]] = {

@@ -152,12 +152,12 @@ FINDINGS = (
         ),
     ),
     Finding(
-        "Encoder-decoder attention that sees no words costs more than such self-attention "
-        "(You et al. 2020; not in this paper).",
+        "Leaving words out of encoder-decoder attention loses more than leaving them out of "
+        "self-attention (You et al. 2020; not in this paper).",
         (_gain("0001 costs more there", "0001", "cross-0001"),),
     ),
     Finding(
-        "The decoder does with less self-attention than the encoder (not in this paper).",
+        "The decoder needs less self-attention than the encoder (not in this paper).",
         tuple(
             _gain(f"{terms} costs more in the encoder", f"decoder-{terms}", f"encoder-{terms}")
             for terms in ("none", "0010", "0110")

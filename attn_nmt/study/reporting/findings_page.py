@@ -63,7 +63,7 @@ the interval is within ±{MARGIN}, and *does not hold* if it is outside. All els
 a gain to be above 0, as an equality to be outside ±{MARGIN}. Intervals are not corrected for the
 number of claims, and those that share a model are not independent: if the seeds of 1111 were lucky,
 all others lose more to it. Verdicts go by these intervals. The test over seeds in the table of
-models has only the three differences of one model, and so less power."""
+models has only one difference per seed of one model, and so less power."""
 
 
 def findings_files(grid: GridResults, samples: int, name: str, about: str) -> dict[str, bytes]:
@@ -125,7 +125,7 @@ def _pooled(grid: GridResults) -> list[str]:
     if half >= MARGIN:
         sentences.append(
             f"So the interval of a difference between two models of {seeds} seeds is ±{half:.2f}: "
-            "their equality could be refuted by these runs, but not shown."
+            "these runs can refute that two models are equal, but cannot show it."
         )
     return [" ".join(sentences)]
 

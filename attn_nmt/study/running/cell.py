@@ -148,7 +148,7 @@ def is_trained(directory: Path) -> bool:
 
 def _updates(state: dict[str, Any]) -> int:
     """Return the number of updates of a checkpoint."""
-    return int(state["optimizer_history"][-1]["num_updates"])
+    return int(state["optimizer_history"][-1].get("num_updates", 0))
 
 
 def _resolved_config(directory: Path) -> dict[str, Any]:

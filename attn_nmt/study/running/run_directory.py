@@ -29,7 +29,7 @@ import torch
 
 from attn_nmt.atomic import replacing
 from attn_nmt.command_line import UsageError
-from attn_nmt.data_card import DataCard
+from attn_nmt.data_card import FILE_NAME, DataCard
 from attn_nmt.doctor import device, package_version, processor
 from attn_nmt.study.grids.runs import OR_BEST, Run
 from attn_nmt.version import __version__
@@ -57,6 +57,8 @@ SPEED = "speed.json"
 """Beside the former if ``speed`` was told to write there: what it measured."""
 P_VALUES = "p_values.json"
 """Beside them in a collection: tests that were made where the corpus was at hand."""
+# Of the words of the commands: DATA_BIN and SAVE_DIR, and the other way round.
+_DIRECTORIES_IN_TRAIN, _DIRECTORIES_IN_EVALUATE = slice(4, 6), slice(3, 5)
 _PACKAGES = ("fairseq-fixed", "sacrebleu", "sacremoses", "numpy", "omegaconf")
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID")
 
@@ -146,18 +148,26 @@ def _script(train: Sequence[str], evaluate: Sequence[str]) -> str:
 def require_same_commands(run: Run) -> None:
     """Refuse a directory in which something else was trained.
 
-    A result without its script is one of a collection, which names its commands. The flags of
-    ``HARMLESS_FLAGS`` may differ.
+    A result without its script is one of a collection, which names its commands; it may have had
+    other directories, but not other data. The flags of ``HARMLESS_FLAGS`` may differ.
 
     Raises:
-        UsageError: with the words that differ.
+        UsageError: with the words or the file that differ.
     """
     path, result = run.save_dir / COMMAND, read_result(run.save_dir)
     previous = None
     if path.is_file():
         previous = path.read_text(encoding="utf-8")
     elif result is not None and {"train", "evaluate"} <= result.keys():
-        previous = _script(result["train"], result["evaluate"])
+        train, evaluate = list(result["train"]), list(result["evaluate"])
+        for words, now, places in (
+            (train, run.train, _DIRECTORIES_IN_TRAIN),
+            (evaluate, run.evaluate, _DIRECTORIES_IN_EVALUATE),
+        ):
+            words[places] = now[places]
+        previous = _script(train, evaluate)
+        if (run.data_bin.resolve().parent / FILE_NAME).is_file():
+            require_same_data(run)
     if previous is not None:
         current = command_script(run)
         if _without_harmless(previous) != _without_harmless(current):

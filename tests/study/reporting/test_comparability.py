@@ -70,7 +70,8 @@ def test_another_device_is_a_warning_but_no_note_on_scores(tmp_path: Path) -> No
     (grid,) = find_grids(tmp_path)
     assert notes_of(grid)["b"] is None
     assert warnings_of(grid) == (
-        "The runs differ in device: two cores (a seed 1) against one H200, fast (b seed 1)."
+        "The runs differ in device: two cores, processor unknown (a seed 1) against one H200, "
+        "fast (b seed 1)."
     )
 
 

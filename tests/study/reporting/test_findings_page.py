@@ -74,14 +74,14 @@ def test_every_finding_has_a_verdict_and_its_numbers(runs: Path) -> None:
 
 
 def test_too_few_seeds_to_show_equality_are_said_to_be(runs: Path) -> None:
-    assert "their equality could be" not in page(runs)[0]
+    assert "these runs can refute" not in page(runs)[0]
     result = runs / "own" / "none" / "seed1" / "result.json"
     content = json.loads(result.read_text())
     content["scores"]["bleu"] = 16.0
     result.write_text(json.dumps(content))
     # Deviations of 0.1 but for one of 2.3: pooled, with 15 degrees of freedom.
     half = 2.1314 * (2 * 2.3116**2 / 15 + 13 * 0.1**2 / 15) ** 0.5 * (2 / 3) ** 0.5
-    found = re.search("two models of 3 seeds is ±([0-9.]+): their equality could be", page(runs)[0])
+    found = re.search("two models of 3 seeds is ±([0-9.]+): these runs can refute", page(runs)[0])
     assert found is not None and float(found[1]) == pytest.approx(half, abs=0.02)
 
 

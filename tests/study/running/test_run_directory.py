@@ -66,6 +66,28 @@ def test_a_collected_result_of_another_command_is_refused(planned_run: Run) -> N
         require_same_commands(other)
 
 
+def test_a_collected_result_may_have_had_other_directories_but_not_other_data(
+    planned_run: Run, tmp_path: Path
+) -> None:
+    planned_run.save_dir.mkdir(parents=True)
+    train, evaluate = list(planned_run.train), list(planned_run.evaluate)
+    assert train[4:6] == [str(planned_run.data_bin), str(planned_run.save_dir)]
+    assert evaluate[3:5] == [str(planned_run.save_dir), str(planned_run.data_bin)]
+    train[4:6], evaluate[3:5] = ["data", "runs"], ["runs", "data"]
+    result = {"scores": {"bleu": 1}, "evaluation": "evaluation-test", "data_bin": "data"}
+    content = {**result, "train": train, "evaluate": evaluate}
+    write_json(planned_run.save_dir / "result.json", content)
+    card = DataCard("copy", "en", "de", "sentencepiece", {}, {}, {}, 1, {}, {"raw/test.de": "1"})
+    write_json(planned_run.save_dir / "environment.json", {"data_card": asdict(card)})
+    require_same_commands(planned_run)  # without data nothing can be compared
+    planned_run.data_bin.parent.mkdir()
+    card.write(planned_run.data_bin.parent)
+    require_same_commands(planned_run)
+    replace(card, files={"raw/test.de": "2"}).write(planned_run.data_bin.parent)
+    with pytest.raises(UsageError, match="started on, but raw/test.de has changed.$"):
+        require_same_commands(planned_run)
+
+
 def test_a_run_of_an_earlier_version_is_resumed(planned_run: Run) -> None:
     planned_run.save_dir.mkdir(parents=True)
     script = command_script(planned_run)
