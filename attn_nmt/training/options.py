@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from argparse import Action, ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -64,7 +63,7 @@ def read(arguments: Sequence[str]) -> Options:
         )
     for word in flags:
         # fairseq-train would heed it, and everything else the argument. -aNAME is one word.
-        flag = word[:2] if re.match("-a", word) else word.partition("=")[0]
+        flag = word[:2] if word.startswith("-a") else word.partition("=")[0]
         if argument := {"--save-dir": "SAVE_DIR", "--arch": "ARCH", "-a": "ARCH"}.get(flag):
             raise UsageError(f"{flag} must be left out, since {argument} says it, but is given.")
     values["tokens_per_update"] = tokens_per_update or TOKENS_PER_UPDATE

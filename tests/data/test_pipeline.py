@@ -246,6 +246,18 @@ def test_a_wrong_value_is_named(tmp_path: Path, flags: str, message: str) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_unknown_subword_tool_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["command", str(tmp_path / "corpus"), "--subword", "wordpiece"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit):
+        main()
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "argument --subword: invalid choice: 'wordpiece'" in last
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_more_pairs_than_there_are_is_refused(tmp_path: Path) -> None:
     message = refusal(main, tmp_path / "corpus", "--train-pairs", 70000)
     assert message.startswith("--train-pairs, --valid-pairs and --test-pairs must be at most")

@@ -13,6 +13,7 @@ from support import convolution_reference
 from support.batches import BATCH, SIDES, padding_of, sequence
 from support.gradients import assert_same, randomize
 from torch import Tensor, nn
+from torch._dynamo.testing import CompileCounter
 
 from attn_nmt.functional.deformable import neighbours
 from attn_nmt.modules import DeformableConv1d
@@ -228,6 +229,16 @@ def test_the_gradient_at_a_token_is_that_of_its_right_side() -> None:
     token, weight = neighbours(position, length=6, last=5)
     (gradient,) = torch.autograd.grad((x[token] * weight).sum(), position)
     torch.testing.assert_close(gradient.flatten(), x[1:] - x[:-1])
+
+
+def test_one_compilation_serves_few_tokens_and_many() -> None:
+    """On either side of the size at which the order of the product changes."""
+    module, counter = DeformableConv1d(64), CompileCounter()
+    compiled = torch.compile(module, backend=counter, dynamic=True)
+    for length in (5, 9, 40, 100):
+        x = torch.randn(length, 3, 64)
+        torch.testing.assert_close(compiled(x), module(x), rtol=1e-4, atol=1e-5)
+    assert counter.frame_count == 1
 
 
 def test_the_signature_is_that_of_the_contract() -> None:

@@ -30,6 +30,8 @@ AVERAGED = 5
 
 OR_BEST = "--or-best"
 """The flag with which an evaluation scores the best checkpoint if too few were kept."""
+IN_TRAIN, IN_EVALUATE = slice(4, 6), slice(3, 5)
+"""Where the directories stand: DATA_BIN and SAVE_DIR in a training, swapped in an evaluation."""
 
 
 @dataclass(frozen=True)

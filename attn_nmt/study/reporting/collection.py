@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from attn_nmt.command_line import UsageError
+from attn_nmt.study.grids.runs import IN_TRAIN
 from attn_nmt.study.reporting.results import GridResults, SeedResult
 from attn_nmt.study.reporting.seed_tests import seed_tests
 from attn_nmt.study.running import run_directory as files
@@ -28,8 +29,6 @@ from attn_nmt.study.running.training_log import loss_lines
 _SCORES = "scores.json"
 _OF_THE_MACHINE = ("node", "platform")
 """Names that say nothing about a result."""
-_DATA_BIN = 4
-"""The word of a training command that says where its data are, as the user wrote it."""
 
 
 def collect(grids: Sequence[GridResults], out: Path, samples: int) -> list[Path]:
@@ -70,7 +69,9 @@ def _require_same(run: SeedResult, target: Path) -> None:
 
 
 def _copy(run: SeedResult, target: Path) -> None:
-    result = {**_result(run), "data_bin": str(_result(run)["train"][_DATA_BIN])}
+    # As the user wrote it, and not from the root of this machine.
+    data_bin, _ = _result(run)["train"][IN_TRAIN]
+    result = {**_result(run), "data_bin": str(data_bin)}
     evaluation = run.directory / str(result["evaluation"])
     texts = [evaluation / _SCORES, *evaluation.glob("hypotheses.*")]
     for path in (*texts, run.directory / files.TRAIN_LOG):

@@ -97,8 +97,8 @@ def total_updates(run: Run) -> int:
         corpus = _corpus(run.data_bin)
         limit = None if corpus is None else update_count(run, corpus)
         return limit or MAX_UPDATE
-    updates = flag_value(run.train, "--max-update") or ""
-    return int(updates) if updates.isdecimal() and int(updates) else MAX_UPDATE
+    given = flag_value(run.train, "--max-update") or ""
+    return int(given) if given.isdecimal() and int(given) else MAX_UPDATE
 
 
 @cache

@@ -31,7 +31,7 @@ from attn_nmt.atomic import replacing
 from attn_nmt.command_line import UsageError
 from attn_nmt.data_card import FILE_NAME, DataCard
 from attn_nmt.doctor import device, package_version, processor
-from attn_nmt.study.grids.runs import OR_BEST, Run
+from attn_nmt.study.grids.runs import IN_EVALUATE, IN_TRAIN, OR_BEST, Run
 from attn_nmt.version import __version__
 
 COMMAND, ENVIRONMENT, CONFIG = "command.sh", "environment.json", "config.json"
@@ -57,8 +57,6 @@ SPEED = "speed.json"
 """Beside the former if ``speed`` was told to write there: what it measured."""
 P_VALUES = "p_values.json"
 """Beside them in a collection: tests that were made where the corpus was at hand."""
-# Of the words of the commands: DATA_BIN and SAVE_DIR, and the other way round.
-_DIRECTORIES_IN_TRAIN, _DIRECTORIES_IN_EVALUATE = slice(4, 6), slice(3, 5)
 _PACKAGES = ("fairseq-fixed", "sacrebleu", "sacremoses", "numpy", "omegaconf")
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID")
 
@@ -160,11 +158,7 @@ def require_same_commands(run: Run) -> None:
         previous = path.read_text(encoding="utf-8")
     elif result is not None and {"train", "evaluate"} <= result.keys():
         train, evaluate = list(result["train"]), list(result["evaluate"])
-        for words, now, places in (
-            (train, run.train, _DIRECTORIES_IN_TRAIN),
-            (evaluate, run.evaluate, _DIRECTORIES_IN_EVALUATE),
-        ):
-            words[places] = now[places]
+        train[IN_TRAIN], evaluate[IN_EVALUATE] = run.train[IN_TRAIN], run.evaluate[IN_EVALUATE]
         previous = _script(train, evaluate)
         if (run.data_bin.resolve().parent / FILE_NAME).is_file():
             require_same_data(run)
