@@ -90,10 +90,16 @@ def choose_checkpoint(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
-    for name in (BEST, LAST):
-        if (path / name).is_file():
-            return path / name
-    raise UsageError(f"CHECKPOINT_OR_DIR must hold {BEST} or {LAST}, but {path} holds neither.")
+    checkpoint = best_or_last(path)
+    if checkpoint is None:
+        raise UsageError(f"CHECKPOINT_OR_DIR must hold {BEST} or {LAST}, but {path} holds neither.")
+    return checkpoint
+
+
+def best_or_last(directory: Path) -> Path | None:
+    """Return the best checkpoint of a directory, or else its last, or None if it has neither."""
+    paths = (directory / BEST, directory / LAST)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def find_checkpoint(path: Path) -> Path:

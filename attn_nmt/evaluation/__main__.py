@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attn_nmt.atomic import unfinished_path
 from attn_nmt.averaging import average, last_by_update_or_epoch, last_if_enough
-from attn_nmt.checkpoints import find_checkpoint, load_checkpoint
+from attn_nmt.checkpoints import best_or_last, find_checkpoint, load_checkpoint
 from attn_nmt.command_line import UsageError, positive, run
 from attn_nmt.data_card import DataCard
 from attn_nmt.evaluation.generate import FAILED_LOG, LOG, GenerateFailed, generate, read_hypotheses
@@ -23,9 +23,10 @@ from attn_nmt.training.options import check_user_dir
 def main() -> None:
     """Print one labelled line per score, and the JSON object last.
 
-    The results are kept beside the checkpoint, in ``evaluation-SPLIT/`` or, for an average,
-    ``evaluation-SPLIT-averageN/``, with ``-int8`` behind it for 8-bit products: fairseq-generate's
-    output, the hypotheses as plain text, ``scores.json``, and the scores of each sentence.
+    The results are kept beside the checkpoint: fairseq-generate's output, the hypotheses as plain
+    text, ``scores.json``, and the scores of each sentence. Their directory is ``evaluation-SPLIT/``
+    or, unless the checkpoint is the one that its directory stands for, ``evaluation-SPLIT-NAME/``:
+    ``averageN`` for an average. 8-bit products have ``-int8`` behind it.
     """
     args, flags = _parser().parse_known_args()
     if not args.data_bin.is_dir():
@@ -37,7 +38,6 @@ def main() -> None:
         raise UsageError(
             f"--gen-subset must be one of {', '.join(card.lines)}, but is {args.gen_subset!r}."
         )
-    name = f"evaluation-{args.gen_subset}"
     if args.or_best and args.average is None:
         raise UsageError("--or-best must be given with --average, but is given without it.")
     to_average: list[Path] = []
@@ -47,9 +47,11 @@ def main() -> None:
     if to_average:
         checkpoint = args.checkpoint / f"average{args.average}.pt"
         average(to_average, checkpoint)
-        name += f"-average{args.average}"
     else:
         checkpoint = find_checkpoint(args.checkpoint)
+    name = f"evaluation-{args.gen_subset}"
+    if checkpoint != best_or_last(checkpoint.parent):
+        name += f"-{checkpoint.stem}"
     if args.int8:
         name += "-int8"
         flags = ["--model-overrides", _int8_override(checkpoint, flags), "--cpu", *flags]

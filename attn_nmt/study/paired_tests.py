@@ -23,7 +23,8 @@ first is of one side, that of the second of both."""
 LEVEL = 0.05
 _INTERVAL_SAMPLES = 1000
 _SYSTEM_RULE = "SYSTEM must be the directory of a run or a file of plain text"
-_EVALUATION = re.compile(r"evaluation-(.+?)(-average\d+)?(-int8)?")
+_EVALUATION = re.compile(r"evaluation-(\w+)(-.+)?")
+"""The split, and what else tells one evaluation from another."""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def test_8_bits_are_scored_beside_the_rest(data_bin: Path, trained: Path, tmp_pa
     torch.save(state, tmp_path / "older.pt")
     scored = run_attn_nmt("evaluate", tmp_path / "older.pt", data_bin, "--int8")
     assert json.loads(scored.stdout.splitlines()[-1])["bleu"] > 95
-    log = (tmp_path / "evaluation-test-int8" / "generate.log").read_text()
+    log = (tmp_path / "evaluation-test-older-int8" / "generate.log").read_text()
     assert "'int8': True" in log
     overrides = ("--int8", "--model-overrides", "{'dropout': 0.1}")
     assert refusal(evaluation.main, tmp_path / "older.pt", data_bin, *overrides) == (
@@ -118,6 +118,32 @@ def test_scores_on_a_part_of_the_corpus_say_so(
     assert label == "Not the known corpus (lines of each file): newstest.de.sgm 100 of 3003"
     assert json.loads(last)["subset"] == {"newstest.de.sgm": [100, 3003]}
     assert labelled == evaluated[:-1]
+
+
+def test_another_checkpoint_of_the_directory_does_not_overwrite_the_best_ones_scores(
+    data_bin: Path,
+    trained: Path,
+    evaluated: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def generated(*ignored: Any) -> Path:
+        return trained / "evaluation-test" / "generate-test.txt"
+
+    monkeypatch.setattr(evaluation, "generate", generated)
+    for name in ("checkpoint_best.pt", "checkpoint_last.pt"):
+        shutil.copy(trained / "checkpoint_best.pt", tmp_path / name)
+    for path in (tmp_path, tmp_path / "checkpoint_best.pt", tmp_path / "checkpoint_last.pt"):
+        monkeypatch.setattr("sys.argv", ["command", str(path), str(data_bin)])
+        evaluation.main()
+    scored = {
+        path.parent.name: json.loads(path.read_text())["checkpoint"]
+        for path in tmp_path.glob("evaluation-*/scores.json")
+    }
+    assert scored == {
+        "evaluation-test": "checkpoint_best.pt",
+        "evaluation-test-checkpoint_last": "checkpoint_last.pt",
+    }
 
 
 def test_too_few_checkpoints_are_refused_before_anything_is_written(

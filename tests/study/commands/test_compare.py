@@ -89,8 +89,8 @@ def test_runs_bring_their_reference_even_for_plain_files(
     valid = run / "evaluation-valid"
     rows = compare(valid, valid, "--format", "json", "--samples", 2).splitlines()
     assert json.loads(rows[1])["reference"] == str(corpus / "raw" / "valid.de")
-    # Those of 8 bits are of the same split.
-    for name in ("evaluation-test-int8", "evaluation-test-average5-int8"):
+    # Those of 8 bits or of another checkpoint are of the same split.
+    for name in ("evaluation-test-int8", "evaluation-test-checkpoint_1_20-int8"):
         write(run / name / "hypotheses.de", files("good").read_text().splitlines())
         rows = compare(run, run / name, "--format", "json", "--samples", 2).splitlines()
         assert json.loads(rows[1])["reference"] == str(corpus / "raw" / "test.de")
