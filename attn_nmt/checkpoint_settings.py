@@ -148,7 +148,7 @@ def _check_task(section: Any) -> dict[str, Any]:
     values = _values(section, "task")
     if values.get("_name", _TASK) != _TASK:
         raise ValueError(f"`task` must be {_TASK}, but is {_shown(values['_name'])}")
-    return {**_check(values, _dataclass_schema(TranslationConfig), "task"), "_name": _TASK}
+    return {**_check(section, _dataclass_schema(TranslationConfig), "task"), "_name": _TASK}
 
 
 def _check_criterion(section: Any) -> dict[str, Any] | None:
@@ -159,14 +159,14 @@ def _check_criterion(section: Any) -> dict[str, Any] | None:
         logger.warning("dropped the criterion %s of a checkpoint", _shown(name))
         return None
     schema = _dataclass_schema(CRITERION_DATACLASS_REGISTRY[name])
-    return {**_check(values, schema, "criterion"), "_name": name}
+    return {**_check(section, schema, "criterion"), "_name": name}
 
 
 def _check_model(section: Any) -> dict[str, Any] | Namespace:
     """Check the settings of the model: a namespace where its class declares no dataclass."""
     values = _values(section, "model")
     name = values.get("_name") or values.get("arch")
-    checked = {**_check(values, _model_schema(name), "model"), "_name": name}
+    checked = {**_check(section, _model_schema(name), "model"), "_name": name}
     if ARCH_MODEL_REGISTRY[name] is AttnTransformerModel:
         # fairseq overrides only what is there, and the file may be older than a flag.
         checked = {**_defaults(), **checked}
