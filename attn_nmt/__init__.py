@@ -8,8 +8,8 @@ The parts, from mathematics to the command line:
 - ``modules``: attention and convolutions, with their parameters and caches; the choice of backend
 - ``models``: flags, the registry of mechanisms, encoder and decoder, ``--arch`` names
 - ``config``: YAML files for ``fairseq-hydra-train``
-- ``checkpoints``: the gate through which all checkpoints are loaded: ``checkpoint_file`` reads a
-  damaged or hostile file, ``checkpoint_settings`` checks what fairseq would evaluate and build
+- ``checkpoints``: the gate through which all checkpoints are loaded, damaged or hostile ones too;
+  the best and the last of a training, and the mean of several
 - ``fairseq_patches``: bugs of fairseq, patched on import
 - ``data_card``: how a corpus was prepared
 - ``text``: text to tokens and subwords, and back
@@ -17,7 +17,6 @@ The parts, from mathematics to the command line:
 - ``search``: how translations are searched for; ``hub``: a trained model from Python
 - ``translate``: plain text in, plain text out
 - ``training``: the paper's recipe on the available devices; ``fused_adam``: its optimizer
-- ``averaging``: the mean of several checkpoints
 - ``evaluation``: translating with a checkpoint, and the labelled scores
 - ``study``: ``attn-nmt study``: the paper's models and grids, their costs and runs
 - ``benchmarking``: ``attn-nmt benchmark``: time and memory relative to stock fairseq

@@ -42,7 +42,7 @@ COMMANDS = Command(
         "train": Command("train with the paper's recipe, or resume", "training.__main__"),
         "translate": Command("plain text in, plain text out", "translate"),
         "evaluate": Command("translate a split and score it", "evaluation.__main__"),
-        "average": Command("the mean of several checkpoints", "averaging"),
+        "average": Command("the mean of several checkpoints", "checkpoints.averaging"),
         "study": Command("the paper's grids, from costs to figures", "study.__main__"),
         "benchmark": Command("time and memory beside fairseq's", "benchmarking.__main__"),
         "doctor": Command("versions, device, known conflicts", "doctor"),

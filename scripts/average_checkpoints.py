@@ -18,7 +18,7 @@ from attn_nmt.command_line import run
 
 def main() -> None:
     """Run the command."""
-    from attn_nmt.averaging import main  # here, so that run reports a missing package
+    from attn_nmt.checkpoints.averaging import main  # here, so that run reports a missing package
 
     main()
 

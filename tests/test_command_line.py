@@ -29,7 +29,7 @@ OTHER_PIPE = "r, w = os.pipe(); os.close(r); os.write(w, b'lost')"
         (("-m", "attn_nmt.study", "costs"), "sacrebleu"),
         (("-m", "attn_nmt", "benchmark", "goals"), "torch"),
         (("scripts/benchmark.py", "goals"), "torch"),
-        (("scripts/average_checkpoints.py",), "torch"),
+        (("scripts/average_checkpoints.py",), "numpy"),
         (("-m", "attn_nmt", "train", "arch", "data", "run"), "numpy"),
     ],
 )

@@ -9,8 +9,8 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from attn_nmt.atomic import unfinished_path
-from attn_nmt.averaging import average, last_by_update_or_epoch, last_if_enough
 from attn_nmt.checkpoints import best_or_last, find_checkpoint, load_checkpoint
+from attn_nmt.checkpoints.averaging import average, last_by_update_or_epoch, last_if_enough
 from attn_nmt.command_line import UsageError, positive, run
 from attn_nmt.data_card import DataCard
 from attn_nmt.evaluation.generate import FAILED_LOG, LOG, GenerateFailed, generate, read_hypotheses

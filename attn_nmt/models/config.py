@@ -47,6 +47,11 @@ class AttnTransformerConfig(ModelFlags):
         config.validate()
         return config
 
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return the default of each field by its name."""
+        return {field.name: field.default for field in fields(cls)}
+
     def validate(self) -> None:
         """Check every flag, by itself and beside the others.
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from support.commandline import refusal, run_command, train
 
-from attn_nmt.averaging import best, main
 from attn_nmt.checkpoints import load_checkpoint
+from attn_nmt.checkpoints.averaging import best, main
 
 
 def test_the_mean_of_the_last_is_that_of_their_parameters(trained: Path, tmp_path: Path) -> None:

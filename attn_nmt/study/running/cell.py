@@ -20,8 +20,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from attn_nmt.averaging import last_if_enough
 from attn_nmt.checkpoints import LAST, find_checkpoint, load_checkpoint
+from attn_nmt.checkpoints.averaging import last_if_enough
 from attn_nmt.child_processes import die_with
 from attn_nmt.command_line import UsageError
 from attn_nmt.study.grids.runs import Run

@@ -14,17 +14,17 @@ import numpy
 import pytest
 import torch
 
-from attn_nmt.averaging import (
+from attn_nmt.checkpoints import load_checkpoint
+from attn_nmt.checkpoints.averaging import (
     average,
     best,
     last_by_epoch,
     last_by_update,
     last_by_update_or_epoch,
 )
-from attn_nmt.checkpoints import load_checkpoint
 from attn_nmt.command_line import UsageError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def save(path: Path, updates: int = 0, **model: torch.Tensor) -> Path:
@@ -158,7 +158,7 @@ def test_a_model_of_anything_but_tensors_is_refused(tmp_path: Path, model: Any) 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from attn_nmt.averaging import average
+from attn_nmt.checkpoints.averaging import average
 Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 average([Path(sys.argv[1])], Path(sys.argv[2]))
 """

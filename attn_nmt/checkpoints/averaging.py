@@ -1,4 +1,4 @@
-"""One checkpoint out of several: the mean of their parameters; ``python -m attn_nmt.averaging``.
+"""One checkpoint out of several: the mean of their parameters; ``attn-nmt average``.
 
 First which checkpoints of a directory, by the names that fairseq gives them, then their mean, then
 the command, which ``scripts/average_checkpoints.py`` runs too.
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from attn_nmt.atomic import replacing
-from attn_nmt.checkpoints import load_checkpoint
-from attn_nmt.command_line import UsageError, positive, run
+from attn_nmt.checkpoints.gate import load_checkpoint
+from attn_nmt.command_line import UsageError, positive
 
 StateDict = dict[str, Tensor]
 _BY_UPDATE = r"checkpoint_\d+_(\d+)\.pt"
@@ -307,7 +307,3 @@ def _select(args: Namespace) -> list[Path]:
             "none."
         )
     return paths
-
-
-if __name__ == "__main__":
-    run(main)
