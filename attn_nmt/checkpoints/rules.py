@@ -1,8 +1,8 @@
 """What a setting in a checkpoint may be: plain values, each of the type that fairseq declares.
 
 First plain mappings, lists, texts and numbers out of whatever containers the file has, then the
-rule of a declared type, then the schemas: the rules of all settings of a section or model, from
-its dataclass or, for older parts of fairseq, its command line.
+check of a section against its schema, the rules of all its settings; then the schemas, read from a
+dataclass or, for older parts of fairseq, a command line, and the rule of each declared type.
 """
 
 from __future__ import annotations
