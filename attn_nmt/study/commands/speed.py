@@ -44,7 +44,8 @@ def add_parser(commands: Any) -> None:
         metavar="N",
         type=positive("--vocabulary"),
         default=Sizes().vocabulary,
-        help=f"default: {Sizes().vocabulary}",
+        help=f"entries of the dictionary, as of the corpus that is trained on (default: "
+        f"{Sizes().vocabulary})",
     )
     parser.add_argument(
         "--rounds",
@@ -77,23 +78,28 @@ def print_speed(options: Namespace) -> None:
     keep_freed_memory()
     baseline = models.pop(options.baseline)
     times = {options.baseline: dict.fromkeys(MEASURED, 1.0)}
-    _write(options, times)
+    _write(options, sizes, times)
     for name, model in track(list(models.items()), "measured", unit="cells"):
         times[name] = {
             work: _relative_time(work, model, baseline, sizes, options.rounds) for work in MEASURED
         }
         # After each, so that an interrupt loses one at most.
-        _write(options, {name: times[name] for name in cells if name in times})
+        _write(options, sizes, {name: times[name] for name in cells if name in times})
     print(render([{"cell": name, **times[name]} for name in cells], "table", _COLUMNS), end="")
 
 
-def _write(options: Namespace, times: dict[str, dict[str, float]]) -> None:
+def _write(options: Namespace, sizes: Sizes, times: dict[str, dict[str, float]]) -> None:
     if options.json is None:
         return
     content = {
         "processor": processor() if device().type == "cpu" else torch.cuda.get_device_name(),
         "threads": torch.get_num_threads(),
         "rounds": options.rounds,
+        "size": options.size,
+        "vocabulary": sizes.vocabulary,
+        "tokens": sizes.tokens,
+        "sentences": sizes.sentences,
+        "beam": sizes.beam,
         "baseline": options.baseline,
         "times": times,
     }

@@ -208,7 +208,10 @@ def _compared(grid: GridResults) -> str:
     sentences = [f"Differences are to {' or '.join(baselines)}."] if baselines else []
     if (speed := grid.speed) is not None:
         sentences.append(
-            f"Times are relative to {speed.baseline}, on {markdown_escaped(speed.processor)}, "
+            f"Times are relative to {speed.baseline}: a training step of {speed.tokens:,} target "
+            f"tokens and a search for {speed.sentences} sentences with beam {speed.beam}, of "
+            f"models of the size {markdown_escaped(speed.size)} with a vocabulary of "
+            f"{speed.vocabulary:,}, on {markdown_escaped(speed.processor)}, "
             f"{speed.threads} thread{'s' if speed.threads > 1 else ''}, {speed.rounds} rounds."
         )
     return " ".join(sentences)

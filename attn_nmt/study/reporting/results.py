@@ -74,6 +74,14 @@ class Speed:
     processor: str
     threads: int
     rounds: int
+    size: str
+    """Of the models, as in ``--arch``."""
+    vocabulary: int
+    tokens: int
+    """Target tokens of a training step."""
+    sentences: int
+    """Sentences that are translated together."""
+    beam: int
     baseline: str
     times: dict[str, dict[str, float]]
     """Of each cell, by "training" and "decoding"."""

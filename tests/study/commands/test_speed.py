@@ -69,11 +69,17 @@ def test_the_numbers_are_medians_of_ratios_and_reach_the_report(
     monkeypatch.setattr(speed, "processor", lambda: "a_processor")
     target = tmp_path / "runs" / "own" / "speed.json"
     finished(tmp_path / "runs" / "own", "0010")
-    run(monkeypatch, grid, "--size", "tiny", "--baseline", "1111", "--json", target)
+    words = ("--size", "tiny", "--baseline", "1111", "--vocabulary", 50, "--json", target)
+    run(monkeypatch, grid, *words)
     assert json.loads(target.read_text()) == {
         "processor": "a_processor",
         "threads": torch.get_num_threads(),
         "rounds": 7,
+        "size": "tiny",
+        "vocabulary": 50,
+        "tokens": 2000,
+        "sentences": 64,
+        "beam": 5,
         "baseline": "1111",
         "times": {
             "1111": {"training": 1.0, "decoding": 1.0},
@@ -85,7 +91,9 @@ def test_the_numbers_are_medians_of_ratios_and_reach_the_report(
     assert Model("transformer", {}, like="attn_transformer_tiny") in built
     (results,) = find_grids(tmp_path / "runs")
     page = findings_files(results, 10, "page", "")["page.md"].decode()
-    assert "Times are relative to 1111, on a\\_processor, " in page
+    (sentence,) = (line for line in page.splitlines() if line.startswith("Times are relative"))
+    assert "relative to 1111: a training step of 2,000 target tokens and " in sentence
+    assert " of the size tiny with a vocabulary of 50, on a\\_processor, " in sentence
     (line,) = (line for line in page.splitlines() if line.startswith("| 0010 |"))
     assert "| 2.00 | 3.00 |" in line
 

@@ -55,7 +55,10 @@ def test_a_collection_is_tested_like_its_runs_but_without_the_corpus(
 ) -> None:
     out = tmp_path / "out"
     expected = recorded_tests_of(runs)
-    speed = {"processor": "x", "threads": 1, "rounds": 3, "baseline": "a", "times": {}}
+    speed = {
+        **{"processor": "x", "threads": 1, "rounds": 3, "size": "tiny", "vocabulary": 8},
+        **{"tokens": 9, "sentences": 2, "beam": 1, "baseline": "a", "times": {}},
+    }
     (runs / "table3" / "speed.json").write_text(json.dumps(speed))
     collect(find_grids(runs), out, SAMPLES)
     assert find_grids(out)[0].speed == Speed(**speed)
