@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from support.commandline import ROOT
 
 from attn_nmt.study.__main__ import main
 from attn_nmt.study.grids.grid_files import read_grid
-from attn_nmt.study.reporting.results import find_grids
+from attn_nmt.study.reporting.results import GridResults, find_grids
 
 RESULTS = ROOT / "results" / "multi30k"
 PAGE = ROOT / "docs" / "results.md"
@@ -52,9 +53,9 @@ def test_the_table_of_the_readme_is_that_of_the_page() -> None:
         assert difference == row["Δ BLEU"] and in_paper == row["Δ BLEU, paper"]
 
 
-def test_the_results_are_those_of_the_grid_file() -> None:
-    cells = {cell.name: cell for cell in read_grid(str(RESULTS / "mechanisms.yaml"))}
-    (grid,) = find_grids(RESULTS)
+@pytest.mark.parametrize("grid", find_grids(RESULTS), ids=lambda grid: grid.name)
+def test_the_results_are_those_of_the_grid_file(grid: GridResults) -> None:
+    cells = {cell.name: cell for cell in read_grid(str(RESULTS / f"{grid.name}.yaml"))}
     assert [cell.name for cell in grid.cells] == list(cells)
     assert grid.finished
     for run in grid.finished:
@@ -67,8 +68,7 @@ def test_the_results_are_those_of_the_grid_file() -> None:
 
 def test_they_name_no_machine_and_hold_no_large_file() -> None:
     assert all(path.stat().st_size < 200_000 for path in RESULTS.rglob("*"))
-    (grid,) = find_grids(RESULTS)
-    for run in grid.finished:
+    for run in chain.from_iterable(grid.finished for grid in find_grids(RESULTS)):
         assert not {"node", "platform"} & set(run.environment)
         result = run.result
         assert result is not None

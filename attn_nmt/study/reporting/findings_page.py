@@ -15,8 +15,8 @@ from attn_nmt.study.reporting.comparability import Setting, read_settings
 from attn_nmt.study.reporting.figures import bleu_over_gmacs, draw
 from attn_nmt.study.reporting.findings import (
     FINDINGS,
-    HOLDS,
     MARGIN,
+    VERDICTS,
     Evidence,
     Finding,
     half_width_of_a_pair,
@@ -59,11 +59,15 @@ A claim is a contrast of mean BLEU. Its interval of 95 % comes from the deviatio
 pooled over all models. A gain *holds* if the interval is above 0; it *does not hold* if the
 interval is below 0 or within ±{MARGIN}, a margin that was chosen beforehand. Equality *holds* if
 the interval is within ±{MARGIN}, and *does not hold* if it is outside. All else is *undecided*.
+A finding holds if all of its claims do, does not hold if one of them does not, and is undecided
+otherwise; of findings whose claims differ the table counts them.
+
 "Detectable" is the smallest true contrast that these runs would have shown four times of five: as
 a gain to be above 0, as an equality to be outside ±{MARGIN}. Intervals are not corrected for the
-number of claims, and those that share a model are not independent: if the seeds of 1111 were lucky,
-all others lose more to it. Verdicts go by these intervals. The test over seeds in the table of
-models has only one difference per seed of one model, and so less power."""
+number of claims, and those that share a model are not independent: if the trainings of 1111
+happened to be good ones, every loss against it is overstated. Verdicts go by these intervals. The
+test over seeds in the table of models uses only the few differences of one pair of models, and so
+has less power."""
 
 
 def findings_files(grid: GridResults, samples: int, name: str, about: str) -> dict[str, bytes]:
@@ -125,7 +129,8 @@ def _pooled(grid: GridResults) -> list[str]:
     if half >= MARGIN:
         sentences.append(
             f"So the interval of a difference between two models of {seeds} seeds is ±{half:.2f}: "
-            "these runs can refute that two models are equal, but cannot show it."
+            "these runs can refute that two models are equal, but cannot show it. A finding with a "
+            "claim of equality can therefore be undecided at best."
         )
     return [" ".join(sentences)]
 
@@ -149,13 +154,12 @@ def _findings(grid: GridResults) -> list[str]:
 
 
 def _summary(evidence: Sequence[Evidence]) -> str:
-    """Return the verdict on a finding, and of how many claims it holds if they differ."""
+    """Return the verdict on a finding, and those on its claims, counted, if they differ."""
     verdicts = [found.verdict for found in evidence]
     if len(set(verdicts)) == 1:
         return verdicts[0]
-    count = verdicts.count(HOLDS)
-    hold = "holds" if count == 1 else "hold"
-    return f"{overall(evidence)} ({count} of {len(verdicts)} claims {hold})"
+    counts = [f"{each}: {verdicts.count(each)}" for each in VERDICTS if each in verdicts]
+    return f"{overall(evidence)} ({', '.join(counts)})"
 
 
 def _claims(finding: Finding, evidence: Sequence[Evidence]) -> str:

@@ -51,9 +51,9 @@ def test_every_finding_has_a_verdict_and_its_numbers(runs: Path) -> None:
             (
                 "holds",
                 "holds",
-                "does not hold (1 of 3 claims holds)",
+                "does not hold (holds: 1, does not hold: 1, not run: 2)",
                 *["not run"] * 4,
-                "not run (0 of 2 claims hold)",
+                "not run (undecided: 1, not run: 1)",
                 *["not run"] * 2,
             ),
             strict=True,
