@@ -51,6 +51,11 @@ _SCORE_TYPES: dict[str, tuple[type, ...]] = {
     "bleu_signature": (str,),
     "sentences": (int,),
 }
+_SPEED_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("processor", "size", "baseline"), (str,)),
+    **dict.fromkeys(("threads", "rounds", "vocabulary", "tokens", "sentences", "beam"), (int,)),
+    "times": (dict,),
+}
 
 
 @dataclass(frozen=True)
@@ -206,8 +211,10 @@ def _speed(path: Path) -> Speed | None:
     """
     if not path.is_file():
         return None
+    content = read_object(path)
+    _require(path, content, _SPEED_TYPES, "of `study speed`")
     try:
-        speed = Speed(**read_object(path))
+        speed = Speed(**content)
         for times in speed.times.values():
             for time in times.values():
                 float(time)
@@ -338,8 +345,8 @@ def _checked_result(directory: Path, cell: str, seed: int) -> dict[str, Any] | N
     # The first versions of ``run`` did not write these.
     result.setdefault("train_flags", {})
     result.setdefault("varied", [])
-    _require(path, result, _RESULT_TYPES)
-    _require(path, result["scores"], _SCORE_TYPES)
+    _require(path, result, _RESULT_TYPES, "a result of a run")
+    _require(path, result["scores"], _SCORE_TYPES, "a result of a run")
     if (result["cell"], result["seed"]) != (cell, seed):
         raise UsageError(
             f"{path} must be of cell {cell}, seed {seed}, "
@@ -348,14 +355,16 @@ def _checked_result(directory: Path, cell: str, seed: int) -> dict[str, Any] | N
     return result
 
 
-def _require(path: Path, values: dict[str, Any], types: dict[str, tuple[type, ...]]) -> None:
+def _require(
+    path: Path, values: dict[str, Any], types: dict[str, tuple[type, ...]], what: str
+) -> None:
     for name, allowed in types.items():
         if name not in values:
-            raise UsageError(f"{path} must be a result of a run, but has no {name}.")
+            raise UsageError(f"{path} must be {what}, but has no {name}.")
         value = values[name]
         # Not isinstance: True is an int too.
         if type(value) not in allowed or (isinstance(value, float) and not isfinite(value)):
-            raise UsageError(f"{path} must be a result of a run, but its {name} is {value!r}.")
+            raise UsageError(f"{path} must be {what}, but its {name} is {value!r}.")
 
 
 def _environment(directory: Path) -> dict[str, Any]:

@@ -119,7 +119,19 @@ def test_an_interrupt_leaves_what_was_measured(
         run(monkeypatch, grid, "--size", "tiny", "--baseline", "1111", "--json", missing)
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"times": 3}', "{"])
+WRITTEN = {
+    **{"processor": "x", "threads": 1, "rounds": 3, "size": "tiny", "vocabulary": 8},
+    **{"tokens": 9, "sentences": 2, "beam": 1, "baseline": "a", "times": {}},
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("[]", "{}", '{"times": 3}', "{"),
+        *(json.dumps({**WRITTEN, name: [1]}) for name in WRITTEN),
+    ],
+)
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
     finished(tmp_path / "own", "0010")
     (tmp_path / "own" / "speed.json").write_text(content)
