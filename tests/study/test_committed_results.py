@@ -11,7 +11,7 @@ from support.commandline import ROOT
 
 from attn_nmt.study.__main__ import main
 from attn_nmt.study.grids.grid_files import read_grid
-from attn_nmt.study.reporting.results import GridResults, find_grids
+from attn_nmt.study.reporting.results import find_grids
 
 RESULTS = ROOT / "results" / "multi30k"
 PAGE = ROOT / "docs" / "results.md"
@@ -53,9 +53,10 @@ def test_the_table_of_the_readme_is_that_of_the_page() -> None:
         assert difference == row["Δ BLEU"] and in_paper == row["Δ BLEU, paper"]
 
 
-@pytest.mark.parametrize("grid", find_grids(RESULTS), ids=lambda grid: grid.name)
-def test_the_results_are_those_of_the_grid_file(grid: GridResults) -> None:
-    cells = {cell.name: cell for cell in read_grid(str(RESULTS / f"{grid.name}.yaml"))}
+@pytest.mark.parametrize("name", ["mechanisms", "longer"])
+def test_the_results_are_those_of_the_grid_file(name: str) -> None:
+    cells = {cell.name: cell for cell in read_grid(str(RESULTS / f"{name}.yaml"))}
+    (grid,) = find_grids(RESULTS / name)
     assert [cell.name for cell in grid.cells] == list(cells)
     assert grid.finished
     for run in grid.finished:

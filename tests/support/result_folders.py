@@ -26,6 +26,12 @@ ENVIRONMENT = {
     "data_card": CARD,
 }
 
+SPEED = {
+    **{"processor": "x", "threads": 1, "rounds": 3, "size": "tiny", "vocabulary": 8},
+    **{"tokens": 9, "sentences": 2, "beam": 1, "baseline": "a", "times": {}},
+}
+"""Of ``study speed``."""
+
 
 def finished(
     grid: Path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from attn_nmt.progress import track
 from attn_nmt.study.flags import arch_of_size, require_known
 from attn_nmt.study.grids.cells import STOCK, Cell
 from attn_nmt.study.grids.grid_files import read_grid
+from attn_nmt.study.reporting.results import Speed
 from attn_nmt.study.running.run_directory import write_json
 from attn_nmt.study.tables import render
 
@@ -91,19 +93,19 @@ def print_speed(options: Namespace) -> None:
 def _write(options: Namespace, sizes: Sizes, times: dict[str, dict[str, float]]) -> None:
     if options.json is None:
         return
-    content = {
-        "processor": processor() if device().type == "cpu" else torch.cuda.get_device_name(),
-        "threads": torch.get_num_threads(),
-        "rounds": options.rounds,
-        "size": options.size,
-        "vocabulary": sizes.vocabulary,
-        "tokens": sizes.tokens,
-        "sentences": sizes.sentences,
-        "beam": sizes.beam,
-        "baseline": options.baseline,
-        "times": times,
-    }
-    write_json(options.json, content)
+    speed = Speed(
+        processor=processor() if device().type == "cpu" else torch.cuda.get_device_name(),
+        threads=torch.get_num_threads(),
+        rounds=options.rounds,
+        size=options.size,
+        vocabulary=sizes.vocabulary,
+        tokens=sizes.tokens,
+        sentences=sizes.sentences,
+        beam=sizes.beam,
+        baseline=options.baseline,
+        times=times,
+    )
+    write_json(options.json, asdict(speed))
 
 
 def _model(cell: Cell, arch: str) -> Model:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import chain
 from math import isfinite
 from pathlib import Path
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar, get_origin, get_type_hints
 
 from attn_nmt.command_line import UsageError, shown
 from attn_nmt.study.grids.cells import GRIDS, Cell
@@ -51,11 +51,6 @@ _SCORE_TYPES: dict[str, tuple[type, ...]] = {
     "bleu_signature": (str,),
     "sentences": (int,),
 }
-_SPEED_TYPES: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("processor", "size", "baseline"), (str,)),
-    **dict.fromkeys(("threads", "rounds", "vocabulary", "tokens", "sentences", "beam"), (int,)),
-    "times": (dict,),
-}
 
 
 @dataclass(frozen=True)
@@ -90,6 +85,9 @@ class Speed:
     baseline: str
     times: dict[str, dict[str, float]]
     """Of each cell, by "training" and "decoding"."""
+
+
+_SPEED_TYPES = {name: (get_origin(kind) or kind,) for name, kind in get_type_hints(Speed).items()}
 
 
 @dataclass(frozen=True)
@@ -356,7 +354,7 @@ def _checked_result(directory: Path, cell: str, seed: int) -> dict[str, Any] | N
 
 
 def _require(
-    path: Path, values: dict[str, Any], types: dict[str, tuple[type, ...]], what: str
+    path: Path, values: dict[str, Any], types: Mapping[str, tuple[type, ...]], what: str
 ) -> None:
     for name, allowed in types.items():
         if name not in values:

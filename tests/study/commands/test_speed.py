@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.result_folders import finished
+from support.result_folders import SPEED, finished
 
 from attn_nmt.benchmarking.measures import Step
 from attn_nmt.benchmarking.models import Model
@@ -119,17 +119,11 @@ def test_an_interrupt_leaves_what_was_measured(
         run(monkeypatch, grid, "--size", "tiny", "--baseline", "1111", "--json", missing)
 
 
-WRITTEN = {
-    **{"processor": "x", "threads": 1, "rounds": 3, "size": "tiny", "vocabulary": 8},
-    **{"tokens": 9, "sentences": 2, "beam": 1, "baseline": "a", "times": {}},
-}
-
-
 @pytest.mark.parametrize(
     "content",
     [
         *("[]", "{}", '{"times": 3}', "{"),
-        *(json.dumps({**WRITTEN, name: [1]}) for name in WRITTEN),
+        *(json.dumps({**SPEED, name: [1]}) for name in SPEED),
     ],
 )
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> None:

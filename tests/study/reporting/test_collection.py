@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.result_folders import ENVIRONMENT, LOG, translated
+from support.result_folders import ENVIRONMENT, LOG, SPEED, translated
 from support.translations import damaged, make_corpus, sentences
 
 from attn_nmt.command_line import UsageError
@@ -55,13 +55,9 @@ def test_a_collection_is_tested_like_its_runs_but_without_the_corpus(
 ) -> None:
     out = tmp_path / "out"
     expected = recorded_tests_of(runs)
-    speed = {
-        **{"processor": "x", "threads": 1, "rounds": 3, "size": "tiny", "vocabulary": 8},
-        **{"tokens": 9, "sentences": 2, "beam": 1, "baseline": "a", "times": {}},
-    }
-    (runs / "table3" / "speed.json").write_text(json.dumps(speed))
+    (runs / "table3" / "speed.json").write_text(json.dumps(SPEED))
     collect(find_grids(runs), out, SAMPLES)
-    assert find_grids(out)[0].speed == Speed(**speed)
+    assert find_grids(out)[0].speed == Speed(**SPEED)
     shutil.rmtree(tmp_path / "corpus")
     assert recorded_tests_of(out) == expected and expected[0].p_value is not None
     # Those of another number of samples, or of other translations, are not used.
